@@ -1,0 +1,116 @@
+// swift-tools-version: 6.2
+// Targets are listed ring by ring, innermost first; arrows point inwards only (docs/architecture.md,
+// checked by scripts/check-layers). Keep each ring's targets sorted.
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0335-existential-any.md
+    .enableUpcomingFeature("ExistentialAny"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0444-member-import-visibility.md
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // https://github.com/swiftlang/swift-evolution/blob/main/proposals/0409-access-level-on-imports.md
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func ring(_ folder: String, _ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)", resources: resources,
+        swiftSettings: swiftSettings)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let xmlCoder = Target.Dependency.product(name: "XMLCoder", package: "XMLCoder")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "salvor",
+    products: [.executable(name: "salvor", targets: ["salvor"])],
+    dependencies: [
+        .package(url: "https://github.com/CoreOffice/XMLCoder", from: "0.18.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // C libraries: a module map and a shim each.
+        cLibrary("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
+        cLibrary("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        cLibrary("CGpgme", pkgConfig: "gpgme", apt: "libgpgme-dev"),
+        cLibrary("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+
+        // Core: values, rules, ports, use cases.
+        ring("Core", "ByteStreams", [crypto]),
+        ring("Core", "Domain", ["ByteStreams"]),
+        ring("Core", "Operations", ["ByteStreams", "Domain", logging]),
+
+        // Wrappers: one C library each.
+        ring("Wrappers", "Archiving", ["ByteStreams", "CArchive"]),
+        ring("Wrappers", "Compression", ["ByteStreams", "CZstd"]),
+        ring("Wrappers", "Encryption", ["ByteStreams", "CGpgme", "Programs"]),
+        ring("Wrappers", "Programs", ["ByteStreams", subprocess, systemPackage]),
+        ring("Wrappers", "Transfer", ["ByteStreams", "CCurl"]),
+
+        // Adapters: what connects the ports to the world.
+        ring("Adapters", "LocalState", ["ByteStreams", "Domain"]),
+        ring("Adapters", "PlanFiles", ["Domain", yams]),
+        ring("Adapters", "Reporting", ["Domain", logging]),
+        ring("Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"]),
+        ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
+        ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
+        ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", grdb]),
+
+        // Apps: the composition root.
+        .executableTarget(
+            name: "salvor",
+            dependencies: [
+                "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "Files", "LocalState", "Operations",
+                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "SQLite", "Stores", "Transfer",
+                "Transports", argumentParser, logging,
+            ],
+            path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
+
+        // Tests, in the same order.
+        .target(
+            name: "TestSupport", dependencies: ["ByteStreams", "Domain", "Transports"], path: "Tests/TestSupport",
+            swiftSettings: swiftSettings),
+        tests("ByteStreamsTests", ["ByteStreams"]),
+        tests("DomainTests", ["ByteStreams", "Domain"]),
+        tests("ArchivingTests", ["Archiving", "ByteStreams"]),
+        tests("CompressionTests", ["Compression", "ByteStreams"]),
+        tests("EncryptionTests", ["Encryption", "ByteStreams"]),
+        tests("TransferTests", ["Transfer", "ByteStreams"]),
+        tests("LocalStateTests", ["LocalState", "Domain"]),
+        tests("PlanFilesTests", ["PlanFiles", "Domain"]),
+        tests(
+            "RepositoryTests",
+            ["Repository", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams", "Stores"]),
+        tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
+        tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
+        tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams"]),
+        tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
+        tests("RedisTests", ["Redis", "Domain", "ByteStreams", "Transports"]),
+        tests("SQLiteTests", ["SQLite", "Domain", "ByteStreams", "Transports", grdb]),
+        tests("CommandLineTests", ["Domain"]),
+    ]
+)

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A plan document: which sources, which repository, which recipients, which retention, when, whom to tell.
+public struct Plan: Sendable {
+    public var name: String
+    /// The file the plan was read from.
+    public var file: String
+    public var repository: RepositorySettings
+    public var encryption: EncryptionSettings
+    /// In the order of the document; names are unique.
+    public var sources: [SourceSettings]
+    /// Whether all sources are frozen before any is streamed.
+    public var isConsistentTogether: Bool
+    /// Parts whose meaning belongs to other commands, kept as read: retention, schedule, notify.
+    public var retention: ConfigNode?
+    public var schedule: ConfigNode?
+    public var notify: ConfigNode?
+    public var objectives: Objectives
+    /// Whether the last full of dump streams is kept locally so that deltas can be made.
+    public var keepsLocalBase: Bool
+
+    public init(
+        name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
+        sources: [SourceSettings], isConsistentTogether: Bool = false, retention: ConfigNode? = nil,
+        schedule: ConfigNode? = nil, notify: ConfigNode? = nil, objectives: Objectives = Objectives(),
+        keepsLocalBase: Bool = true
+    ) {
+        self.name = name
+        self.file = file
+        self.repository = repository
+        self.encryption = encryption
+        self.sources = sources
+        self.isConsistentTogether = isConsistentTogether
+        self.retention = retention
+        self.schedule = schedule
+        self.notify = notify
+        self.objectives = objectives
+        self.keepsLocalBase = keepsLocalBase
+    }
+}
+
+/// Where bundles live and how to get there.
+public struct RepositorySettings: Sendable {
+    /// `file:///path` or `s3://bucket/prefix`.
+    public var store: String
+    public var s3: S3Settings
+
+    public init(store: String, s3: S3Settings = S3Settings()) {
+        self.store = store
+        self.s3 = s3
+    }
+}
+
+/// How to reach an S3-compatible store; everything has the usual AWS default.
+public struct S3Settings: Sendable {
+    /// `https://host[:port]`; nil: AWS by region.
+    public var endpoint: String?
+    public var region: String?
+    public var addressing: Addressing?
+    public var accessKey: SecretReference?
+    public var secretKey: SecretReference?
+    public var sessionToken: SecretReference?
+    /// Profile of the shared configuration files.
+    public var profile: String?
+    /// A PEM file of certificate authorities to trust instead of the system's.
+    public var caFile: String?
+    /// An HTTP proxy for the store, `http://host:port`.
+    public var proxy: String?
+    public var storageClass: String?
+    /// Object lock: mode (`compliance` or `governance`) and days.
+    public var objectLock: (mode: String, days: Int)?
+
+    /// How bucket names get into URLs.
+    public enum Addressing: String, Sendable, CaseIterable {
+        case path
+        case virtualHost = "virtual-host"
+    }
+
+    public init() {}
+}
+
+/// Who can read the bundles and who vouches for them.
+public struct EncryptionSettings: Sendable {
+    /// Fingerprints of keys in the keyring, or `file:PATH` of a public key.
+    public var recipients: [String]
+    /// Fingerprint of the host's signing key; nil: the keyring's only secret key.
+    public var signer: String?
+    /// How far each run proves what it stored.
+    public var proof: Proof
+
+    /// What a run proves at birth.
+    public enum Proof: String, Sendable, Codable, CaseIterable {
+        /// Every segment is decoded again in memory before it is uploaded.
+        case decode
+        /// Also: everything is read back from the store, decrypted with the run's ephemeral key and compared.
+        case contents
+    }
+
+    public init(recipients: [String], signer: String? = nil, proof: Proof = .decode) {
+        self.recipients = recipients
+        self.signer = signer
+        self.proof = proof
+    }
+}
+
+/// One source of a plan.
+public struct SourceSettings: Sendable {
+    public var name: String
+    /// The adapter's kind, such as `postgresql`.
+    public var adapter: String
+    public var transport: TransportSettings
+    /// The source's mapping less `name`, `adapter` and `transport`, for the adapter to read strictly.
+    public var settings: ConfigNode
+    public var mark: ConfigMark
+
+    public init(
+        name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark
+    ) {
+        self.name = name
+        self.adapter = adapter
+        self.transport = transport
+        self.settings = settings
+        self.mark = mark
+    }
+}
+
+/// How the commands and files of a source are reached.
+public enum TransportSettings: Sendable, Equatable {
+    case local
+}
+
+/// What the operator wants to hold, in seconds.
+public struct Objectives: Sendable, Equatable {
+    public var recoveryPoint: Int?
+    public var recoveryTime: Int?
+    public var drillEvery: Int?
+
+    public init(recoveryPoint: Int? = nil, recoveryTime: Int? = nil, drillEvery: Int? = nil) {
+        self.recoveryPoint = recoveryPoint
+        self.recoveryTime = recoveryTime
+        self.drillEvery = drillEvery
+    }
+}

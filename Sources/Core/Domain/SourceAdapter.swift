@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One source as its adapter sees it. Made from the plan's settings by the adapter's factory; holds no connection.
+///
+/// A backup calls `preflight`, then `capture`. A restore calls `planRestore` (which only reads), then `stage`, `verify`,
+/// `promote`, and later `settle` or `rollBack`; `abandon` undoes a stage that was never promoted. Every restore step may
+/// be called again after a crash, with whatever the step last recorded in its journal, and must then finish or undo the
+/// work. No step blocks a cooperative thread.
+public protocol SourceAdapter: Sendable {
+    /// Everything that would make tonight's capture fail: reachable, versions, privileges, tools, space. Only reads.
+    func preflight() async -> [Check]
+
+    /// Takes one consistent copy. What was frozen on the server is released before this returns, also on failure and
+    /// cancellation.
+    func capture(into sink: any CaptureSink) async throws -> CaptureReport
+
+    /// What a restore would do, in detail. Only reads, also from the target.
+    func planRestore(_ restore: SourceRestore) async throws -> SourceRestorePlan
+
+    /// Restores beside the live system, touching nothing of it.
+    func stage(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+
+    /// Counts the staged copy and compares; the caller refuses to promote unless all facts are equal.
+    func verify(_ restore: SourceRestore, journal: any RestoreJournal) async throws -> [FactComparison]
+
+    /// Puts the staged copy in the live one's place, as atomically as the system allows, and keeps the old one.
+    func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+
+    /// Puts the old state back after a promotion, also after half a one.
+    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+
+    /// Removes what a stage left beside the live system, when it was never promoted.
+    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+
+    /// Removes the old state after a promotion; from then on there is no rolling back.
+    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+}
+
+/// One finding of a preflight or of doctor.
+public struct Check: Sendable, Equatable, Codable {
+    /// How bad it is.
+    public enum State: String, Sendable, Codable {
+        case ok
+        case warning
+        case failed
+    }
+
+    /// What was looked at, such as `connection` or `pg_dump version`.
+    public var name: String
+    public var state: State
+    /// What was found.
+    public var detail: String
+    /// What to do about it; nil when all is well.
+    public var remedy: String?
+    /// For failed checks: which failure this amounts to, for the exit status.
+    public var code: String?
+
+    public init(_ name: String, _ state: State, _ detail: String, remedy: String? = nil, code: Failure.Code? = nil) {
+        self.name = name
+        self.state = state
+        self.detail = detail
+        self.remedy = remedy
+        self.code = code?.text
+    }
+}
+
+/// What an adapter is made with.
+public struct AdapterEnvironment: Sendable {
+    /// The source's settings from the plan.
+    public var source: SourceSettings
+    public var transport: any Transport
+    public var secrets: any SecretResolver
+    public var clock: any WallClock
+
+    public init(
+        source: SourceSettings, transport: any Transport, secrets: any SecretResolver, clock: any WallClock
+    ) {
+        self.source = source
+        self.transport = transport
+        self.secrets = secrets
+        self.clock = clock
+    }
+}
+
+/// Registered once per kind of system, in one table.
+public protocol SourceAdapterFactory: Sendable {
+    /// The kind as plans name it, such as `postgresql`.
+    var kind: String { get }
+    /// Whether the source holds data rather than configuration, secrets or logs (`restore --data-only`).
+    var isData: Bool { get }
+    /// A JSON Schema (draft 2020-12) object for the adapter's own settings.
+    var settingsSchema: JSONValue { get }
+    /// Reads the settings strictly and makes the adapter; reaches nothing yet.
+    func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter
+}
