@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Glibc
 import Synchronization
 import SystemPackage
@@ -123,5 +124,19 @@ final class StandardErrorTail: Sendable {
 
     func close() {
         _ = Glibc.close(descriptor.rawValue)
+    }
+}
+
+/// The draining of a standard error, started once and waited for once.
+final class DrainTask: Sendable {
+    private let task = Mutex<Task<Void, any Error>?>(nil)
+
+    func start(_ tail: StandardErrorTail) {
+        task.withLock { $0 = Task { try await Blocking.run { tail.drain() } } }
+    }
+
+    func wait() async {
+        // `drain` does not throw.
+        _ = await task.withLock({ $0 })?.result
     }
 }

@@ -42,6 +42,7 @@ public enum ChildProgram {
         let (outputRead, outputWrite) = try pipe()
         let (errorRead, errorWrite) = try pipe()
         let pipes = ChildPipes(input: inputWrite, output: outputRead)
+        let drained = DrainTask()
         let tail = StandardErrorTail(errorRead, onLine: standardErrorLine)
         var options = PlatformOptions()
         options.createSession = true
@@ -57,15 +58,15 @@ public enum ChildProgram {
                 error: .fileDescriptor(errorWrite, closeAfterSpawningProcess: true)
             ) { _ in
                 pipes.isStarted = true
-                async let drained: Void = Blocking.run { tail.drain() }
-                let outcome: Swift.Result<Result, any Error>
-                do { outcome = .success(try await body(pipes)) } catch { outcome = .failure(error) }
-                // Closing both ends lets the child finish (or die of SIGPIPE) and its standard error end.
-                pipes.close()
-                if case .failure(let error) = outcome { throw error }
-                try await drained
-                return try outcome.get()
+                // A thread of its own, not awaited here: it ends only with the child, which a failing body must not wait for.
+                drained.start(tail)
+                defer {
+                    // Closing both ends lets the child finish, or die of SIGPIPE.
+                    pipes.close()
+                }
+                return try await body(pipes)
             }
+            await drained.wait()
             try Task.checkCancellation()
             var exit = Exit(code: nil, signal: nil, standardError: tail.bytes)
             switch result.terminationStatus {
