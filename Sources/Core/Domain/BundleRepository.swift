@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ByteStreams
+
+/// `salvor.json`: what a repository is.
+public struct RepositoryDescriptor: Codable, Sendable, Equatable {
+    public var format: Int
+    /// Random, made at `init`; manifests name it.
+    public var id: String
+    public var created: Timestamp
+    /// Fingerprints of the recipients' keys at `init`.
+    public var recipients: [String]
+    /// Fingerprints of the keys whose signatures count.
+    public var signers: [String]
+    /// What the store was found to guarantee; nil: not probed.
+    public var probe: ProbeResult?
+
+    public init(
+        format: Int = currentFormat, id: String, created: Timestamp, recipients: [String], signers: [String],
+        probe: ProbeResult?
+    ) {
+        self.format = format
+        self.id = id
+        self.created = created
+        self.recipients = recipients
+        self.signers = signers
+        self.probe = probe
+    }
+}
+
+/// A manifest whose signature was checked.
+public struct SignedManifest: Sendable, Equatable {
+    public var manifest: Manifest
+    /// SHA-256 of `manifest.json`.
+    public var sha256: SHA256Digest
+}
+
+/// What a run of a plan is called and marked with.
+public struct BundleRun: Sendable {
+    public var id: BundleID
+    public var host: String
+    public var tool: String
+    public var tags: [String]
+    public var comment: String
+    /// Store every stream as a full.
+    public var forcesFull: Bool
+
+    public init(id: BundleID, host: String, tool: String, tags: [String], comment: String, forcesFull: Bool) {
+        self.id = id
+        self.host = host
+        self.tool = tool
+        self.tags = tags
+        self.comment = comment
+        self.forcesFull = forcesFull
+    }
+}
+
+/// How one source's capture ended.
+public struct SourceOutcome: Sendable {
+    public var source: SourceSettings
+    public var started: Timestamp
+    public var finished: Timestamp
+    public var result: Result<CaptureReport, Failure>
+
+    public init(source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>) {
+        self.source = source
+        self.started = started
+        self.finished = finished
+        self.result = result
+    }
+}
+
+/// How far a bundle is proven (design: presence, checksum, contents).
+public enum ProofLevel: String, Sendable, Codable, CaseIterable {
+    case presence
+    case checksum
+    case contents
+}
+
+/// What validating one bundle found.
+public struct ValidationReport: Sendable, Codable, Equatable {
+    public var bundle: BundleID
+    public var level: ProofLevel
+    public var objects: Int
+    public var bytes: UInt64
+    /// Everything that is wrong, object by object; empty: proven.
+    public var problems: [Problem]
+
+    /// One thing that is wrong.
+    public struct Problem: Sendable, Codable, Equatable {
+        /// The object's key.
+        public var object: String
+        public var code: String
+        public var summary: String
+
+        public init(object: String, _ failure: Failure) {
+            self.object = object
+            code = failure.code.text
+            summary = failure.summary
+        }
+    }
+
+    public init(bundle: BundleID, level: ProofLevel, objects: Int, bytes: UInt64, problems: [Problem]) {
+        self.bundle = bundle
+        self.level = level
+        self.objects = objects
+        self.bytes = bytes
+        self.problems = problems
+    }
+
+    /// Whether everything asked for was proven.
+    public var isProven: Bool { problems.isEmpty }
+}
+
+/// The repository as the operations see it.
+public protocol BundleRepository: Sendable {
+    /// For people, without secrets.
+    var location: String { get }
+
+    /// Makes the repository: probe, keys, recovery texts, descriptor.
+    ///
+    /// - Throws: `Failure(.conflict)` when there is one already.
+    func initialize(plan: Plan, at now: Timestamp) async throws -> RepositoryDescriptor
+
+    /// - Throws: `Failure(.repositoryNotFound)`, `Failure(.formatTooNew)`.
+    func descriptor() async throws -> RepositoryDescriptor
+
+    /// Ids of all committed bundles, of one plan or of all, oldest first.
+    func bundles(plan: String?) async throws -> [BundleID]
+
+    /// The manifest, its signature checked against a key of the keyring that the repository or the plan trusts.
+    func manifest(_ id: BundleID) async throws -> SignedManifest
+
+    /// Starts a bundle; nothing is visible until it is committed.
+    func begin(_ run: BundleRun, plan: Plan, progress: any ProgressListener) async throws -> any BundleWriter
+
+    /// Opens a bundle for reading: needs a decryption key.
+    func open(_ id: BundleID) async throws -> any OpenedBundle
+
+    /// Proves a bundle to `level`, reporting every problem rather than stopping at the first.
+    func validate(_ id: BundleID, level: ProofLevel, progress: any ProgressListener) async throws -> ValidationReport
+
+    /// Everything about keys that would make a backup fail: recipients and signer usable, expiry near, and whether this
+    /// host could decrypt.
+    func keyChecks(plan: Plan, at now: Timestamp) async -> [Check]
+
+    /// Stored size of a bundle's objects by key, for `show`.
+    func segmentTable(_ id: BundleID) async throws -> SegmentTable
+}
+
+/// A bundle being made.
+public protocol BundleWriter: Sendable {
+    /// Where the capture of `source` delivers.
+    func sink(for source: String) -> any CaptureSink
+
+    /// Writes tables, signature and manifest: the commit. At least one source must have succeeded.
+    func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest
+
+    /// Drops what was stored, as far as the store allows.
+    func abandon() async
+}
+
+/// A bundle whose contents were decrypted.
+public protocol OpenedBundle: Sendable {
+    var manifest: Manifest { get }
+    var contents: Contents { get }
+    /// The streams of one source.
+    func streams(of source: String) async throws -> [any StoredStream]
+}
