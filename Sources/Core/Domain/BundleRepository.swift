@@ -130,6 +130,10 @@ public protocol BundleRepository: Sendable {
     /// The manifest, its signature checked against a key of the keyring that the repository or the plan trusts.
     func manifest(_ id: BundleID) async throws -> SignedManifest
 
+    /// Manifests for listings, oldest first, their signatures not checked: a listing is a hint, `manifest` is proof. A
+    /// manifest that cannot be read is given with its failure.
+    func summaries(plan: String?) async throws -> [(id: BundleID, manifest: Result<Manifest, Failure>)]
+
     /// Starts a bundle; nothing is visible until it is committed.
     func begin(_ run: BundleRun, plan: Plan, progress: any ProgressListener) async throws -> any BundleWriter
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+/// Names of a repository's objects (docs/format.md).
+enum BundleLayout {
+    static let descriptor = "salvor.json"
+    static let manifest = "manifest.json"
+    static let signature = "manifest.json.sig"
+    static let segments = "segments.tsv"
+    static let contents = "contents.gpg"
+
+    /// `<source>/<stream>/000000.zst.gpg`, relative to the bundle's folder.
+    static func segment(source: String, stream: String, index: Int) -> String {
+        let digits = String(index)
+        return "\(source)/\(stream)/\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).zst.gpg"
+    }
+
+    /// The key of an object of a bundle.
+    static func key(_ bundle: BundleID, _ object: String) -> String { "\(bundle.folder)/\(object)" }
+}

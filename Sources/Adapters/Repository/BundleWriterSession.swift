@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Domain
+import Encryption
+import LocalState
+import Synchronization
+
+/// One bundle being made: what its streams share, and the commit.
+final class BundleWriterSession: BundleWriter {
+    let run: BundleRun
+    let plan: Plan
+    let repository: FormatRepository
+    let descriptor: RepositoryDescriptor
+    let state: PlanState
+    let pipeline: SegmentPipeline
+    let progress: any ProgressListener
+    let keysInUse: RunKeys
+    private let captured = Mutex<[CapturedStream]>([])
+    private let usableBases = Mutex<[BundleID: Bool]>([:])
+
+    init(
+        run: BundleRun, plan: Plan, repository: FormatRepository, descriptor: RepositoryDescriptor, state: PlanState,
+        keys: RunKeys, progress: any ProgressListener
+    ) {
+        self.run = run
+        self.plan = plan
+        self.repository = repository
+        self.descriptor = descriptor
+        self.state = state
+        self.progress = progress
+        keysInUse = keys
+        pipeline = SegmentPipeline(
+            store: repository.store, sealer: keys.sealer, concurrency: repository.concurrency)
+    }
+
+    var keepsLocalBase: Bool { plan.keepsLocalBase }
+
+    func sink(for source: String) -> any CaptureSink { SourceSink(session: self, source: source) }
+
+    func add(_ stream: CapturedStream) { captured.withLock { $0.append(stream) } }
+
+    func note(_ message: String) { progress.report(.note(message)) }
+
+    /// Whether a base is young and small enough by the rules, and its bundle is still in the repository.
+    func isUsable(
+        _ bundle: BundleID, taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?
+    ) async throws -> Bool {
+        guard
+            StreamPlan.isUsable(
+                taken: taken, storedBytes: storedBytes, lastDeltaBytes: lastDeltaBytes, at: run.id.started)
+        else { return false }
+        if let known = usableBases.withLock({ $0[bundle] }) { return known }
+        let isThere = try await repository.store.size(of: BundleLayout.key(bundle, BundleLayout.manifest)) != nil
+        usableBases.withLock { $0[bundle] = isThere }
+        return isThere
+    }
+
+    func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest {
+        let succeeded = Set(outcomes.filter { (try? $0.result.get()) != nil }.map(\.source.name))
+        guard !succeeded.isEmpty else { throw Failure(.sourceFailed, "no source could be captured") }
+        let streams = captured.withLock { $0 }.filter { succeeded.contains($0.table.source) }
+            .sorted { ($0.table.source, $0.table.name) < ($1.table.source, $1.table.name) }
+        let table = SegmentTable(streams: streams.map(\.table))
+        let contents = Contents(
+            sources: outcomes.compactMap { outcome in
+                guard case .success(let report) = outcome.result else { return nil }
+                return Contents.Source(
+                    name: outcome.source.name, engine: report.engine, facts: report.facts,
+                    restoreData: report.restoreData, notices: report.notices, position: report.position)
+            }, streams: streams.map(\.contents))
+        try await checkBases(table)
+        let objects = try await putTables(table, contents)
+        if keysInUse.ephemeral != nil { try await prove(table, contents, objects) }
+        let manifest = try await manifest(outcomes, table, objects, finished: finished)
+        let bytes = try CanonicalJSON.encode(manifest)
+        let signature = try await repository.sign(bytes, signer: keysInUse.signer)
+        try await repository.store.put(BundleLayout.key(run.id, BundleLayout.signature), signature)
+        try Task.checkCancellation()
+        try await repository.store.put(BundleLayout.key(run.id, BundleLayout.manifest), bytes, condition: .ifAbsent)
+        let link = Manifest.Previous(id: run.id, sha256: SHA256Digest.of(bytes))
+        await keysInUse.destroy()
+        remember(link, streams)
+        return manifest
+    }
+
+    func abandon() async {
+        await keysInUse.destroy()
+        // The run has failed already; what cannot be removed now is an uncommitted prefix, which prune removes later.
+        do {
+            let objects = try await repository.store.list(run.id.folder + "/")
+            guard !objects.contains(where: { $0.key == BundleLayout.key(run.id, BundleLayout.manifest) }) else { return }
+            for object in objects { try await repository.store.delete(object.key) }
+        } catch {
+            note("the uncommitted part of \(run.id) could not be removed: \(Failure.wrapping(error).summary)")
+        }
+    }
+
+    /// A base that went away while the run used it must not be committed against.
+    private func checkBases(_ table: SegmentTable) async throws {
+        for base in Set(table.streams.compactMap(\.base)) {
+            guard try await repository.store.size(of: BundleLayout.key(base, BundleLayout.manifest)) != nil else {
+                throw Failure(
+                    .baseMissing, "the base bundle \(base) was removed while this run used it",
+                    hint: "Run the backup again; it will store a full.")
+            }
+        }
+    }
+
+    private func putTables(_ table: SegmentTable, _ contents: Contents) async throws -> [String: ObjectDigest] {
+        let tableBytes = table.encoded()
+        let contentsBytes = try await keysInUse.sealer.seal(
+            try await Blocking.run { try ContentsCoding.compressed(contents) })
+        var objects: [String: ObjectDigest] = [:]
+        for (name, bytes) in [(BundleLayout.segments, tableBytes), (BundleLayout.contents, contentsBytes)] {
+            let digest = SHA256Digest.of(bytes)
+            objects[name] = ObjectDigest(size: UInt64(bytes.count), sha256: digest)
+            try await repository.store.put(BundleLayout.key(run.id, name), bytes, sha256: digest, condition: .none)
+        }
+        return objects
+    }
+
+    private func manifest(
+        _ outcomes: [SourceOutcome], _ table: SegmentTable, _ objects: [String: ObjectDigest], finished: Timestamp
+    ) async throws -> Manifest {
+        let isComplete = outcomes.allSatisfy { (try? $0.result.get()) != nil }
+        return Manifest(
+            id: run.id, plan: plan.name, host: run.host, tool: run.tool, repository: descriptor.id,
+            started: run.id.started, finished: finished, state: isComplete ? .complete : .partial,
+            sources: outcomes.map { outcome in
+                let streams = table.streams.filter { $0.source == outcome.source.name }.map {
+                    Manifest.Stream(
+                        name: $0.name, kind: $0.kind, storage: $0.storage, base: $0.base, segments: $0.segments.count,
+                        rawBytes: $0.rawBytes, storedBytes: $0.segments.reduce(0) { $0 + $1.size })
+                }
+                var source = Manifest.Source(
+                    name: outcome.source.name, adapter: outcome.source.adapter, engine: "", state: .ok,
+                    started: outcome.started, finished: outcome.finished, streams: streams)
+                switch outcome.result {
+                case .success(let report): source.engine = report.engine
+                case .failure(let failure):
+                    source.state = .failed
+                    source.failure = failure.code.text
+                    source.streams = []
+                }
+                return source
+            },
+            tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
+            recipients: keysInUse.recipients, signer: keysInUse.signer,
+            proof: keysInUse.ephemeral == nil ? .decode : .contents)
+    }
+
+    /// The plan's newest bundle in the store. What this host remembers must still be there: a chain that was cut is said
+    /// aloud, by validation too, but must not stop tonight's backup.
+    private func previous() async throws -> Manifest.Previous? {
+        let remembered = try state.lastCommitted()
+        let listed = try await repository.bundles(plan: plan.name).last { $0 < run.id }
+        guard let listed else {
+            if let remembered { note("the plan's last bundle \(remembered.id) is gone from the repository") }
+            return remembered
+        }
+        if let remembered, remembered.id >= listed {
+            if remembered.id > listed { note("the plan's last bundle \(remembered.id) is gone from the repository") }
+            return remembered
+        }
+        let bytes = try await repository.store.get(BundleLayout.key(listed, BundleLayout.manifest))
+        return Manifest.Previous(id: listed, sha256: SHA256Digest.of(bytes))
+    }
+
+    /// Reads everything back from the store with the run's ephemeral key and compares: full proof without the owner's key.
+    private func prove(_ table: SegmentTable, _ contents: Contents, _ objects: [String: ObjectDigest]) async throws {
+        guard let ephemeral = keysInUse.ephemeral else { return }
+        progress.report(.phase("prove"))
+        let reader = BundleObjects(
+            repository: repository, bundle: run.id, table: table, objects: objects, opener: ephemeral)
+        let readBack = try await reader.contents()
+        guard readBack == contents else {
+            throw Failure(.integrity, "the contents read back from the store differ from what was written")
+        }
+        for stream in table.streams {
+            let stored = BundleStream(objects: reader, table: stream, contents: try reader.part(of: stream, in: readBack))
+            try await stored.prove(usingLocal: state)
+        }
+    }
+
+    /// Local notes after the commit: what fails here costs the next delta only.
+    private func remember(_ link: Manifest.Previous, _ streams: [CapturedStream]) {
+        do {
+            try state.setLastCommitted(link)
+            for stream in streams {
+                try stream.afterCommit()
+            }
+        } catch {
+            note("the bundle is committed, but the state folder could not be updated: \(Failure.wrapping(error).summary)")
+        }
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+public import Domain
+import Encryption
+import Foundation
+public import LocalState
+
+/// A repository of format 1 in a store.
+public struct FormatRepository: BundleRepository {
+    let store: any Store
+    let state: StateDirectory
+    let keyring: Keyring
+    /// Segments worked on at once.
+    let concurrency: Int
+    private let probe: @Sendable (any Store, Timestamp) async throws -> ProbeResult
+    /// The signer the plan names; nil: whoever the descriptor names.
+    private let trustedSigner: String?
+
+    /// - Parameters:
+    ///   - trustedSigner: fingerprint of the only key whose signatures count; nil: the descriptor's signers.
+    ///   - probe: finds out what the store guarantees, at `initialize`.
+    public init(
+        store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
+        concurrency: Int = ProcessInfo.processInfo.activeProcessorCount,
+        probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
+    ) throws {
+        self.store = store
+        self.state = state
+        self.trustedSigner = trustedSigner
+        self.concurrency = max(1, concurrency)
+        self.probe = probe
+        keyring = try KeyFailures.translating { try Keyring(home: gnupgHome) }
+    }
+
+    public var location: String { store.location }
+
+    public func initialize(plan: Plan, at now: Timestamp) async throws -> RepositoryDescriptor {
+        if try await store.size(of: BundleLayout.descriptor) != nil {
+            throw Failure(
+                .conflict, "there is a repository already at \(location)",
+                hint: "Use it as it is; to start anew, name another store.")
+        }
+        let recipients = try await keyring.usableRecipients(plan.encryption.recipients, at: now)
+        let signer = try await keyring.usableSigner(plan.encryption.signer, at: now)
+        let result = try await probe(store, now)
+        let descriptor = RepositoryDescriptor(
+            id: BundleID.randomSuffix() + BundleID.randomSuffix() + BundleID.randomSuffix(), created: now,
+            recipients: recipients.map(\.fingerprint), signers: [signer], probe: result)
+        for (key, text) in RecoveryTexts.all { try await store.put(key, Array(text.utf8)) }
+        for recipient in recipients { try await store.put("keys/\(recipient.fingerprint).asc", recipient.publicKey) }
+        try await store.put("keys/\(signer).asc", try await keyring.publicKey(signer))
+        // Last: a repository exists when its descriptor does.
+        try await store.put(BundleLayout.descriptor, try CanonicalJSON.encode(descriptor), condition: .ifAbsent)
+        return descriptor
+    }
+
+    public func descriptor() async throws -> RepositoryDescriptor {
+        do {
+            return try CanonicalJSON.decode(
+                RepositoryDescriptor.self, from: try await store.get(BundleLayout.descriptor),
+                name: BundleLayout.descriptor)
+        } catch let failure as Failure where failure.code == .objectNotFound {
+            throw Failure(
+                .repositoryNotFound, "there is no repository at \(location)",
+                hint: "Make one with 'salvor init', or check the plan's 'repository.store'.")
+        }
+    }
+
+    public func bundles(plan: String?) async throws -> [BundleID] {
+        let found = FoundBundles()
+        try await store.list(plan.map { "bundles/\($0)/" } ?? "bundles/") { page in
+            let ids = page.filter { $0.key.hasSuffix("/\(BundleLayout.manifest)") }.compactMap { object in
+                object.key.split(separator: "/").dropLast().last.flatMap { BundleID(String($0)) }
+            }
+            await found.add(ids)
+        }
+        return await found.ids.sorted()
+    }
+
+    public func manifest(_ id: BundleID) async throws -> SignedManifest {
+        let bytes: [UInt8]
+        do {
+            bytes = try await store.get(BundleLayout.key(id, BundleLayout.manifest))
+        } catch let failure as Failure where failure.code == .objectNotFound {
+            throw Failure(
+                .bundleNotFound, "there is no bundle \(id) in \(location)", hint: "List them with 'salvor list-backups'.")
+        }
+        let manifest = try CanonicalJSON.decode(Manifest.self, from: bytes, name: BundleLayout.manifest)
+        let signature: [UInt8]
+        do {
+            signature = try await store.get(BundleLayout.key(id, BundleLayout.signature))
+        } catch let failure as Failure where failure.code == .objectNotFound {
+            throw Failure(.signatureInvalid, "bundle \(id) has no signature")
+        }
+        let signer = try await verify(bytes, signature, of: id)
+        guard manifest.id == id, manifest.signer == signer else {
+            throw Failure(.signatureInvalid, "the manifest of \(id) is not the one that was signed for it")
+        }
+        return SignedManifest(manifest: manifest, sha256: SHA256Digest.of(bytes))
+    }
+
+    public func segmentTable(_ id: BundleID) async throws -> SegmentTable {
+        try await segmentTable(try await manifest(id).manifest)
+    }
+
+    func segmentTable(_ manifest: Manifest) async throws -> SegmentTable {
+        guard let digest = manifest.objects[BundleLayout.segments] else {
+            throw Failure(.integrity, "the manifest of \(manifest.id) does not name its segments.tsv")
+        }
+        let table = try SegmentTable(
+            decoding: try await checked(BundleLayout.key(manifest.id, BundleLayout.segments), digest))
+        let announced = manifest.sources.flatMap { source in source.streams.map { "\(source.name)/\($0.name)" } }
+        guard Set(announced) == Set(table.streams.map { "\($0.source)/\($0.name)" }) else {
+            throw Failure(.integrity, "manifest and segments.tsv of \(manifest.id) disagree on the streams")
+        }
+        return table
+    }
+
+    public func begin(
+        _ run: BundleRun, plan: Plan, progress: any ProgressListener
+    ) async throws -> any BundleWriter {
+        let descriptor = try await descriptor()
+        let keys = try await RunKeys.make(plan: plan, keyring: keyring, at: run.id.started)
+        let planState = PlanState(state, repository: descriptor.id, plan: plan.name)
+        return BundleWriterSession(
+            run: run, plan: plan, repository: self, descriptor: descriptor, state: planState, keys: keys,
+            progress: progress)
+    }
+
+    /// An object's bytes, once size and SHA-256 are right.
+    func checked(_ key: String, _ expected: ObjectDigest) async throws -> [UInt8] {
+        let bytes: [UInt8]
+        do {
+            bytes = try await store.get(key)
+        } catch let failure as Failure where failure.code == .objectNotFound {
+            throw Failure(.integrity, "'\(key)' is missing")
+        }
+        guard UInt64(bytes.count) == expected.size else {
+            throw Failure(.integrity, "'\(key)' has \(bytes.count) bytes instead of \(expected.size)")
+        }
+        let digest = try await Blocking.run { SHA256Digest.of(bytes) }
+        guard digest == expected.sha256 else {
+            throw Failure(.integrity, "'\(key)' does not have the bytes that were written (SHA-256 differs)")
+        }
+        return bytes
+    }
+
+    func sign(_ bytes: [UInt8], signer: String) async throws -> [UInt8] {
+        try await KeyFailures.translating { try await keyring.signer(signer).sign(bytes) }
+    }
+
+    /// The fingerprint of the key that signed, which must be one that counts here.
+    private func verify(_ bytes: [UInt8], _ signature: [UInt8], of id: BundleID) async throws -> String {
+        let signer: String
+        do {
+            signer = try await SignatureVerifier(keyring: keyring).verify(bytes, signature: signature)
+        } catch let error as EncryptionError {
+            throw KeyFailures.verifying(error, id)
+        }
+        let trusted =
+            if let trustedSigner { [trustedSigner.uppercased()] } else { try await descriptor().signers }
+        guard trusted.contains(signer) else {
+            throw Failure(
+                .signatureInvalid, "bundle \(id) is signed by \(signer), which this repository does not trust",
+                hint: "If that host is yours, name its key as the plan's 'encryption.signer'.")
+        }
+        return signer
+    }
+}
+
+private actor FoundBundles {
+    var ids: [BundleID] = []
+    func add(_ more: [BundleID]) { ids += more }
+}

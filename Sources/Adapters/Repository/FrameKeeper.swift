@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Compression
+import Domain
+import LocalState
+import Synchronization
+
+/// Keeps a full's frames as the next local base. Anything that goes wrong here costs the next delta, not this backup.
+final class FrameKeeper: Sendable {
+    private let folder: BaseFolder
+    private let session: BundleWriterSession
+    private let isBroken = Mutex(false)
+
+    init(_ folder: BaseFolder, _ session: BundleWriterSession) {
+        self.folder = folder
+        self.session = session
+        attempt { try folder.beginNext() }
+    }
+
+    @Sendable
+    func keep(_ index: Int, _ frame: [UInt8]) {
+        guard !isBroken.withLock({ $0 }) else { return }
+        attempt { try folder.addFrame(index, frame) }
+    }
+
+    /// Makes the kept frames the stream's base.
+    func adopt(_ stored: SourceSink.StoredParts, fingerprints: BaseFingerprints) throws {
+        guard !isBroken.withLock({ $0 }) else { return try folder.abandonNext() }
+        let serialized = fingerprints.serialized()
+        try folder.adopt(
+            DumpBase(
+                bundle: session.run.id, taken: session.run.id.started, rawBytes: stored.receipt.length,
+                storedBytes: stored.segments.reduce(0) { $0 + $1.segment.size },
+                segments: stored.segments.map {
+                    DumpBase.Slice(
+                        rawOffset: $0.segment.rawOffset, rawLength: $0.segment.rawLength, sha256: $0.rawDigest)
+                }, fingerprints: SHA256Digest.of(serialized)),
+            fingerprints: serialized)
+    }
+
+    private func attempt(_ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            isBroken.withLock { $0 = true }
+            session.note("the local base cannot be kept, the next backup will be a full: \(Failure.wrapping(error).summary)")
+        }
+    }
+}

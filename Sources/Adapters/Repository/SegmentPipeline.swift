@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Compression
+import Domain
+import Encryption
+import Synchronization
+
+/// Makes segments out of slices: match base, zstd, decode check, gpg, SHA-256, store. One for all streams of a run, so
+/// that the cores and the uploads are shared.
+final class SegmentPipeline: Sendable {
+    /// A stored segment with the digest of its raw slice.
+    struct Stored: Sendable {
+        var index: Int
+        var segment: Segment
+        var rawDigest: SHA256Digest
+    }
+
+    /// What a slice is part of.
+    struct Context: Sendable {
+        var bundle: BundleID
+        var source: String
+        var stream: String
+        /// The base to match against; nil for fulls.
+        var matching: BaseMatching?
+        /// Takes every frame of a full whose plaintext is kept as the next local base.
+        var keepFrame: (@Sendable (Int, [UInt8]) -> Void)?
+        /// A problem with the local base, which costs size but not correctness.
+        var onBaseProblem: @Sendable (Failure) -> Void
+    }
+
+    let buffers: SliceBuffers
+    private let store: any Store
+    private let sealer: Sealer
+    private let cores: Permits
+    private let uploads: Permits
+    private let compressors = Mutex<[FrameCompressor]>([])
+
+    init(store: any Store, sealer: Sealer, concurrency: Int, uploads: Int = 4, sliceSize: Int = 32 << 20) {
+        self.store = store
+        self.sealer = sealer
+        cores = Permits(concurrency)
+        self.uploads = Permits(uploads)
+        buffers = SliceBuffers(sliceSize: sliceSize, inFlight: concurrency + 1)
+    }
+
+    /// Turns one slice into one stored object; gives the slice's buffer back whatever happens.
+    func store(_ slice: Slice, _ context: Context) async throws -> Stored {
+        let (rawDigest, window, cipher, digest) = try await cores.use { [self] in
+            do {
+                let made = try await Blocking.run { try self.frame(slice, context) }
+                let cipher = try await self.sealer.seal(made.frame)
+                let digest = try await Blocking.run { SHA256Digest.of(cipher) }
+                self.buffers.give(slice.bytes.take())
+                return (made.rawDigest, made.window, cipher, digest)
+            } catch {
+                self.buffers.give(slice.bytes.take())
+                throw error
+            }
+        }
+        let object = BundleLayout.segment(source: context.source, stream: context.stream, index: slice.index)
+        try await uploads.use { [self] in
+            try await self.store.put(BundleLayout.key(context.bundle, object), cipher, sha256: digest, condition: .none)
+        }
+        return Stored(
+            index: slice.index,
+            segment: Segment(
+                object: object, size: UInt64(cipher.count), sha256: digest, rawOffset: slice.rawOffset,
+                rawLength: UInt64(slice.bytes.count), window: window),
+            rawDigest: rawDigest)
+    }
+
+    private func frame(
+        _ slice: Slice, _ context: Context
+    ) throws -> (frame: [UInt8], rawDigest: SHA256Digest, window: Range<UInt64>?) {
+        let compressor = compressors.withLock { $0.popLast() } ?? FrameCompressor()
+        defer { compressors.withLock { $0.append(compressor) } }
+        let rawDigest = slice.bytes.withBytes { SHA256Digest.of($0) }
+        if let delta = try delta(slice, context, compressor) { return (delta.frame, rawDigest, delta.window) }
+        let frame = try slice.bytes.withBytes { try compressor.compress($0, level: 3, prefix: nil) }
+        try check(frame, slice, prefix: nil)
+        context.keepFrame?(slice.index, frame)
+        return (frame, rawDigest, nil)
+    }
+
+    /// A frame against the base, if there is one that pays.
+    private func delta(
+        _ slice: Slice, _ context: Context, _ compressor: FrameCompressor
+    ) throws -> (frame: [UInt8], window: Range<UInt64>)? {
+        guard let matching = context.matching else { return nil }
+        let found: (range: Range<UInt64>, bytes: [UInt8])?
+        do {
+            found = try slice.bytes.withBytes { try matching.window(for: $0) }
+        } catch let failure as Failure where failure.code == .stateDamaged {
+            context.onBaseProblem(failure)
+            return nil
+        }
+        guard let found else { return nil }
+        let frame = try slice.bytes.withBytes { raw in
+            try found.bytes.withUnsafeBytes { try compressor.compress(raw, level: 1, prefix: $0) }
+        }
+        // Far smaller than any plain frame of a dump would be: no need to try one.
+        if frame.count > slice.bytes.count / 16 {
+            let plain = try slice.bytes.withBytes { try compressor.compress($0, level: 3, prefix: nil) }
+            guard frame.count < plain.count / 10 * 9 else { return nil }
+        }
+        try check(frame, slice, prefix: found.bytes)
+        return (frame, found.range)
+    }
+
+    /// Decodes the frame again and compares: a compressor's bug must not become a good bundle.
+    private func check(_ frame: [UInt8], _ slice: Slice, prefix: [UInt8]?) throws {
+        let isSame = try slice.bytes.withBytes { raw in
+            if let prefix {
+                try prefix.withUnsafeBytes { try FrameDecoder().verify(frame: frame, equals: raw, prefix: $0) }
+            } else {
+                try FrameDecoder().verify(frame: frame, equals: raw, prefix: nil)
+            }
+        }
+        guard isSame else {
+            throw Failure(
+                .integrity, "a compressed segment does not decode to what went in",
+                hint: "Suspect this machine's memory or its zstd library; nothing was committed.")
+        }
+    }
+}

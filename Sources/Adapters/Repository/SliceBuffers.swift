@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Synchronization
+
+/// The raw buffers of a run: at most `inFlight` full ones wait or are being worked on, which is what stops producers that
+/// are faster than the store. Buffers are used again, so that their pages are not faulted in anew for every slice.
+final class SliceBuffers: Sendable {
+    /// Bytes of a full slice.
+    let sliceSize: Int
+    private let places: DispatchSemaphore
+    private let free = Mutex<[[UInt8]]>([])
+
+    init(sliceSize: Int, inFlight: Int) {
+        self.sliceSize = sliceSize
+        places = DispatchSemaphore(value: inFlight)
+    }
+
+    /// Waits for a place for one more full slice; blocks, asking `check` ten times a second whether to go on.
+    func waitForPlace(_ check: () throws -> Void) throws {
+        while places.wait(timeout: .now() + .milliseconds(100)) == .timedOut { try check() }
+    }
+
+    /// An empty buffer with room for a slice.
+    func take() -> [UInt8] {
+        if let buffer = free.withLock({ $0.popLast() }) { return buffer }
+        var buffer: [UInt8] = []
+        buffer.reserveCapacity(sliceSize)
+        return buffer
+    }
+
+    /// Gives a full slice's place and buffer back.
+    func give(_ buffer: consuming [UInt8]) {
+        var emptied = buffer
+        emptied.removeAll(keepingCapacity: true)
+        free.withLock { [emptied] in $0.append(emptied) }
+        places.signal()
+    }
+
+    /// Gives only the place back.
+    func givePlace() {
+        places.signal()
+    }
+}

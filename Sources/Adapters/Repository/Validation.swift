@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Synchronization
+
+extension FormatRepository {
+    public func validate(
+        _ id: BundleID, level: ProofLevel, progress: any ProgressListener
+    ) async throws -> ValidationReport {
+        let run = ValidationRun(repository: self, bundle: id, level: level, progress: progress)
+        try await run.validate()
+        return run.report
+    }
+}
+
+/// One validation: goes on after a problem, so that the report is whole.
+private final class ValidationRun: Sendable {
+    let repository: FormatRepository
+    let bundle: BundleID
+    let level: ProofLevel
+    let progress: any ProgressListener
+    private let found = Mutex((problems: [ValidationReport.Problem](), objects: 0, bytes: UInt64(0)))
+
+    init(repository: FormatRepository, bundle: BundleID, level: ProofLevel, progress: any ProgressListener) {
+        self.repository = repository
+        self.bundle = bundle
+        self.level = level
+        self.progress = progress
+    }
+
+    var report: ValidationReport {
+        found.withLock {
+            ValidationReport(
+                bundle: bundle, level: level, objects: $0.objects, bytes: $0.bytes,
+                problems: $0.problems.sorted { $0.object < $1.object })
+        }
+    }
+
+    func validate() async throws {
+        let key = BundleLayout.key(bundle, BundleLayout.manifest)
+        var manifest: Manifest?
+        try await attempt(key) { manifest = try await self.repository.manifest(self.bundle).manifest }
+        guard let manifest else { return }
+        count(2, 0)
+        try await attempt(key) { try await self.checkChain(manifest) }
+        var table: SegmentTable?
+        try await attempt(BundleLayout.key(bundle, BundleLayout.segments)) {
+            table = try await self.repository.segmentTable(manifest)
+        }
+        guard let table else { return }
+        try await checkPresence(manifest, table)
+        try await checkBases(table)
+        switch level {
+        case .presence: break
+        case .checksum: try await checkBytes(manifest, table)
+        case .contents: try await checkContents(manifest, table)
+        }
+    }
+
+    /// The previous manifest must be there as it was, unless the plan's retention removed it, which leaves older gaps only.
+    private func checkChain(_ manifest: Manifest) async throws {
+        guard let previous = manifest.previous else { return }
+        let bytes: [UInt8]
+        do {
+            bytes = try await repository.store.get(BundleLayout.key(previous.id, BundleLayout.manifest))
+        } catch let failure as Failure where failure.code == .objectNotFound {
+            throw Failure(
+                .chainBroken, "the bundle before this one, \(previous.id), is not in the repository",
+                hint: "If nobody pruned it, somebody removed it or rolled the store back.")
+        }
+        guard SHA256Digest.of(bytes) == previous.sha256 else {
+            throw Failure(.chainBroken, "the manifest of the bundle before this one, \(previous.id), was changed since")
+        }
+    }
+
+    private func checkPresence(_ manifest: Manifest, _ table: SegmentTable) async throws {
+        var sizes: [String: UInt64] = [:]
+        for object in try await repository.store.list(bundle.folder + "/") { sizes[object.key] = object.size }
+        for (object, digest) in expected(manifest, table) {
+            let key = BundleLayout.key(bundle, object)
+            count(1, 0)
+            switch sizes[key] {
+            case nil: add(key, Failure(.integrity, "missing"))
+            case let size? where size != digest.size:
+                add(key, Failure(.integrity, "has \(size) bytes instead of \(digest.size)"))
+            default: break
+            }
+        }
+    }
+
+    private func checkBases(_ table: SegmentTable) async throws {
+        for base in Set(table.streams.compactMap(\.base)) {
+            try await attempt(BundleLayout.key(base, BundleLayout.manifest)) {
+                let manifest = try await self.repository.manifest(base).manifest
+                guard self.level != .presence else { return }
+                let baseTable = try await self.repository.segmentTable(manifest)
+                try await self.checkBytes(of: base, self.expected(manifest, baseTable))
+            }
+        }
+    }
+
+    private func checkBytes(_ manifest: Manifest, _ table: SegmentTable) async throws {
+        try await checkBytes(of: bundle, expected(manifest, table))
+    }
+
+    private func checkBytes(of bundle: BundleID, _ objects: [(String, ObjectDigest)]) async throws {
+        progress.report(.phase("checksum"))
+        try await OrderedFetch.run(Array(objects.indices), inFlight: repository.concurrency + 2) { index in
+            let (object, digest) = objects[index]
+            let key = BundleLayout.key(bundle, object)
+            try await self.attempt(key) {
+                _ = try await self.repository.checked(key, digest)
+                self.count(0, digest.size)
+                self.progress.report(.bytes(source: bundle.text, raw: digest.size, stored: digest.size))
+            }
+        } consume: { _, _ in
+        }
+    }
+
+    private func checkContents(_ manifest: Manifest, _ table: SegmentTable) async throws {
+        progress.report(.phase("contents"))
+        var opened: OpenedStoredBundle?
+        try await attempt(BundleLayout.key(bundle, BundleLayout.contents)) {
+            opened = try await self.repository.opened(self.bundle)
+        }
+        guard let opened else {
+            // Without the contents the bytes can still be looked at.
+            return try await checkBytes(manifest, table)
+        }
+        for source in manifest.sources where source.state == .ok {
+            for stream in table.streams where stream.source == source.name {
+                try await attempt("\(bundle.folder)/\(stream.source)/\(stream.name)") {
+                    let base = try await stream.base.asyncMap { try await opened.openBase($0) }
+                    let readable = try opened.stream(stream, base: base)
+                    try await readable.prove()
+                    self.count(0, stream.segments.reduce(0) { $0 + $1.size })
+                    self.progress.report(.bytes(source: source.name, raw: stream.rawBytes, stored: 0))
+                }
+            }
+        }
+    }
+
+    private func expected(_ manifest: Manifest, _ table: SegmentTable) -> [(String, ObjectDigest)] {
+        manifest.objects.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+            + table.streams.flatMap(\.segments).map { ($0.object, ObjectDigest(size: $0.size, sha256: $0.sha256)) }
+    }
+
+    /// Runs `body`, turning a damage into a problem; everything that says nothing about the bundle (an unreachable store,
+    /// no key) is thrown.
+    private func attempt(_ object: String, _ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let failure as Failure where failure.code.exitStatus == .integrity {
+            add(object, failure)
+        }
+    }
+
+    private func add(_ object: String, _ failure: Failure) {
+        found.withLock { $0.problems.append(ValidationReport.Problem(object: object, failure)) }
+    }
+
+    private func count(_ objects: Int, _ bytes: UInt64) {
+        found.withLock {
+            $0.objects += objects
+            $0.bytes += bytes
+        }
+    }
+}
+
+extension Optional where Wrapped: Sendable {
+    fileprivate func asyncMap<Result>(_ body: (Wrapped) async throws -> Result) async rethrows -> Result? {
+        guard let self else { return nil }
+        return try await body(self)
+    }
+}
