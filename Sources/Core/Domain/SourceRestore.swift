@@ -16,10 +16,14 @@ public struct SourceRestore: Sendable {
     public var rename: String?
     /// A local folder, mode 0700, that may hold large temporary files; removed when the restore ends.
     public var scratchDirectory: String
+    /// A local folder, mode 0700, that lives until the restore is settled, rolled back or abandoned: the place for an old
+    /// state that the live system cannot keep itself.
+    public var keepDirectory: String
 
+    /// `keepDirectory` is the scratch directory unless given.
     public init(
         restoreID: String, bundle: BundleID, contents: Contents.Source, streams: [any StoredStream],
-        include: [String] = [], rename: String? = nil, scratchDirectory: String
+        include: [String] = [], rename: String? = nil, scratchDirectory: String, keepDirectory: String? = nil
     ) {
         self.restoreID = restoreID
         self.bundle = bundle
@@ -28,6 +32,7 @@ public struct SourceRestore: Sendable {
         self.include = include
         self.rename = rename
         self.scratchDirectory = scratchDirectory
+        self.keepDirectory = keepDirectory ?? scratchDirectory
     }
 
     /// The stream of that name.
