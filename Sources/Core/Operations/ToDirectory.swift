@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 public import Domain
 
 /// Writes chosen streams as files below a folder, without any engine: tars extracted, dumps as files.

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Foundation
+import LocalState
+import Operations
+import Reporting
+
+struct BackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Run plans: capture every source into one signed bundle each.",
+        discussion: """
+            A bundle appears in the repository only when it is whole and proven. If some sources fail, a partial bundle with \
+            the others is made and marked, and the exit status is 3; if all fail, nothing is made and it is 1 or 4.
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The plans; none: every plan.")
+    var plans: [String] = []
+
+    @Option(name: .customLong("source"), help: "Capture only this source; may be given several times.")
+    var sources: [String] = []
+
+    @Option(help: "A remark kept (unencrypted) in the manifest.")
+    var comment = ""
+
+    @Option(name: .customLong("tag"), help: "A tag kept (unencrypted) in the manifest; may be given several times.")
+    var tags: [String] = []
+
+    @Flag(help: "Store everything in full, making new bases.")
+    var full = false
+
+    @Option(help: ArgumentHelp("At most this many bytes per second to the store; K, M and G are 1024-fold.", valueName: "rate"))
+    var limitUpload: ByteCount?
+
+    @Option(help: "Segments worked on at once; default: the number of cores.")
+    var concurrency: Int?
+
+    struct Result: Codable {
+        var bundles: [Manifest]
+        var failures: [String: JSONError]
+    }
+
+    func validate() throws {
+        if let concurrency, !(1...256).contains(concurrency) {
+            throw ValidationError("--concurrency must be from 1 to 256.")
+        }
+        for tag in tags where !SafeName.isValid(tag) {
+            throw ValidationError("'\(tag)' is no tag: use letters, digits, '.', '_' and '-'.")
+        }
+    }
+
+    func run() async throws {
+        let session = try Session(global)
+        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        guard !chosen.isEmpty else {
+            throw Failure(.planNotFound, "there is no plan", hint: "Write one, or name its file with --config.")
+        }
+        var result = Result(bundles: [], failures: [:])
+        var worst: Failure?
+        for plan in chosen {
+            do {
+                let (manifest, failures) = try await one(plan, session)
+                result.bundles.append(manifest)
+                for (source, failure) in failures {
+                    result.failures["\(plan.name)/\(source)"] = JSONError(failure)
+                    worst = worst ?? failure
+                }
+            } catch {
+                let failure = Failure.wrapping(error)
+                guard chosen.count > 1, !(error is CancellationError) else { throw failure }
+                result.failures[plan.name] = JSONError(failure)
+                worst = failure
+            }
+        }
+        try session.print(result, command: "backup") { text(result) }
+        guard worst != nil else { return }
+        throw ExitCode((result.bundles.isEmpty ? ExitStatus.failed : .partial).rawValue)
+    }
+
+    private func one(_ plan: Plan, _ session: Session) async throws -> (Manifest, [String: Failure]) {
+        let lock = try PlanLock(session.state, plan: plan.name)
+        let repository = try await session.repository(plan, uploadLimit: limitUpload?.bytes, concurrency: concurrency)
+        let backup = Backup(
+            repository: repository, registry: session.registry, clock: session.clock, progress: session.progress)
+        let outcome = try await backup.run(
+            Backup.Request(
+                plan: plan, sources: sources, comment: comment, tags: tags, forcesFull: full, host: session.host,
+                tool: "salvor \(Versions.salvor)"))
+        withExtendedLifetime(lock) {}
+        return outcome
+    }
+
+    private func text(_ result: Result) -> String {
+        var lines: [String] = []
+        for manifest in result.bundles {
+            var table = TextTable([
+                .init("SOURCE"), .init("STREAM"), .init("STORED AS"), .init("RAW", .right), .init("STORED", .right),
+            ])
+            for source in manifest.sources {
+                for stream in source.streams {
+                    table.add([
+                        source.name, stream.name, stream.storage.rawValue, ByteFormat.text(stream.rawBytes),
+                        ByteFormat.text(stream.storedBytes),
+                    ])
+                }
+                if source.state == .failed { table.add([source.name, "", "FAILED: \(source.failure ?? "")", "", ""]) }
+            }
+            lines.append(table.text())
+            let seconds = manifest.finished.seconds(since: manifest.started)
+            lines.append(
+                "\(manifest.state == .complete ? "complete" : "PARTIAL") bundle \(manifest.id): "
+                    + "\(ByteFormat.text(manifest.rawBytes)) raw, \(ByteFormat.text(manifest.storedBytes)) stored, "
+                    + DurationFormat.text(seconds))
+        }
+        for (name, failure) in result.failures.sorted(by: { $0.key < $1.key }) {
+            lines.append("FAILED \(name): \(failure.message)\(failure.hint.map { "\n  \($0)" } ?? "")")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// A number of bytes such as `10M`.
+struct ByteCount: ExpressibleByArgument {
+    let bytes: Int
+
+    init?(argument: String) {
+        let factors: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
+        var digits = argument.uppercased()
+        var factor = 1
+        if let last = digits.last, let known = factors[last] {
+            factor = known
+            digits.removeLast()
+        }
+        guard let number = Int(digits), number > 0, number < 1 << 32 else { return nil }
+        bytes = number * factor
+    }
+}

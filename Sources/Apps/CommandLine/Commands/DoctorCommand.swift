@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Operations
+import Reporting
+
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Look for what would make a backup or a restore fail, with remedies.",
+        discussion: "Only reads. Exit status 10 when something is wrong.")
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The plans; none: every plan.")
+    var plans: [String] = []
+
+    func run() async throws {
+        let session = try Session(global)
+        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        var sections: [Doctor.Section] = []
+        for plan in chosen {
+            sections += await Doctor(registry: session.registry, clock: session.clock)
+                .run(plan, try await session.repository(plan))
+        }
+        try session.print(sections, command: "doctor") {
+            sections.flatMap { section in
+                [section.subject]
+                    + section.checks.flatMap { check -> [String] in
+                        let mark = [.ok: "ok     ", .warning: "WARNING", .failed: "FAILED "][check.state] ?? "FAILED "
+                        return ["  \(mark)  \(check.name): \(PrintableText.of(check.detail))"]
+                            + (check.state == .ok ? [] : [check.remedy].compactMap { $0 }.map { "           \($0)" })
+                    }
+            }.joined(separator: "\n")
+        }
+        if sections.contains(where: { $0.checks.contains { $0.state == .failed } }) {
+            throw ExitCode(ExitStatus.problemsFound.rawValue)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Operations
+import Reporting
+
+struct ShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one bundle, its signature checked.",
+        discussion: "With --facts, also what was counted at capture; that needs a decryption key.")
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "Id, unique beginning of one, latest, or latest:PLAN.")
+    var bundle: String
+
+    @Option(help: "The plan whose repository to look in.")
+    var plan: String?
+
+    @Flag(help: "Also decrypt and show facts and notices.")
+    var facts = false
+
+    struct Result: Codable {
+        var manifest: Manifest
+        var sources: [Contents.Source]?
+    }
+
+    func run() async throws {
+        let session = try Session(global)
+        let plan = try session.plan(plan, for: bundle)
+        let repository = try await session.repository(plan)
+        let id = try await BundleSelection(repository: repository).find(bundle, plan: plan.name)
+        let manifest = try await repository.manifest(id).manifest
+        var result = Result(manifest: manifest)
+        if facts { result.sources = try await repository.open(id).contents.sources }
+        try session.print(result, command: "show") { text(result, repository.location) }
+    }
+
+    private func text(_ result: Result, _ location: String) -> String {
+        let manifest = result.manifest
+        var lines = [
+            "bundle      \(manifest.id)", "in          \(location)", "plan        \(manifest.plan)",
+            "host        \(manifest.host)", "made by     \(manifest.tool)",
+            "taken       \(TimeFormat.both(manifest.started))",
+            "took        \(DurationFormat.text(manifest.finished.seconds(since: manifest.started)))",
+            "state       \(manifest.state.rawValue)", "proof       \(manifest.proof.rawValue)",
+            "signature   good, by \(manifest.signer)",
+            "recipients  \(manifest.recipients.joined(separator: ", "))",
+            "previous    \(manifest.previous?.id.text ?? "none")",
+        ]
+        if !manifest.tags.isEmpty { lines.append("tags        \(manifest.tags.joined(separator: ", "))") }
+        if !manifest.comment.isEmpty { lines.append("comment     \(PrintableText.of(manifest.comment))") }
+        var table = TextTable([
+            .init("SOURCE"), .init("STREAM"), .init("AS"), .init("BASE", narrowest: 12), .init("RAW", .right),
+            .init("STORED", .right),
+        ])
+        for source in manifest.sources {
+            for stream in source.streams {
+                table.add([
+                    source.name, stream.name, stream.storage.rawValue, stream.base?.text ?? "-",
+                    ByteFormat.text(stream.rawBytes), ByteFormat.text(stream.storedBytes),
+                ])
+            }
+            if source.state == .failed { table.add([source.name, "-", "FAILED", source.failure ?? "", "", ""]) }
+        }
+        lines += ["", table.text()]
+        for source in result.sources ?? [] {
+            lines += ["", "\(source.name): \(source.engine)\(source.position.map { ", at \($0)" } ?? "")"]
+            lines += source.facts.values.sorted { $0.key < $1.key }.map { "  \(PrintableText.of($0.key)): \($0.value)" }
+            lines += source.notices.map { "  notice: \(PrintableText.of($0))" }
+        }
+        return lines.joined(separator: "\n")
+    }
+}

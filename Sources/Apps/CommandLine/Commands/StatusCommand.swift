@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Operations
+import PlanFiles
+import Reporting
+
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Tell whether every plan has the bundle it should have.",
+        discussion: "Exit status 10 when any plan is out of its objective, so that any monitor can call it.")
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The plans; none: every plan.")
+    var plans: [String] = []
+
+    func run() async throws {
+        let session = try Session(global)
+        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        var entries: [Status.Entry] = []
+        for plan in chosen {
+            entries.append(
+                await Status(clock: session.clock).entry(plan, try await session.repository(plan)))
+        }
+        try session.print(entries, command: "status") {
+            var table = TextTable([
+                .init("PLAN"), .init("LAST GOOD", narrowest: 30), .init("AGE", .right), .init("OBJECTIVE", .right),
+                .init("BUNDLES", .right), .init("STORED", .right), .init("STATE"),
+            ])
+            for entry in entries {
+                table.add([
+                    entry.plan, entry.lastGood?.text ?? "none",
+                    entry.ageSeconds.map { DurationFormat.text(Double($0)) } ?? "-",
+                    entry.objectiveSeconds.map(PlanDuration.text) ?? "-", String(entry.bundles),
+                    ByteFormat.text(entry.storedBytes), entry.problems.isEmpty ? "ok" : "PROBLEM",
+                ])
+            }
+            return ([table.text(width: 100)]
+                + entries.flatMap { entry in entry.problems.map { "\(entry.plan): \(PrintableText.of($0))" } })
+                .joined(separator: "\n")
+        }
+        if entries.contains(where: { !$0.problems.isEmpty }) { throw ExitCode(ExitStatus.problemsFound.rawValue) }
+    }
+}

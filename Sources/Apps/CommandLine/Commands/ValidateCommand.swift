@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Operations
+import Reporting
+
+extension ProofLevel: ExpressibleByArgument {}
+
+struct ValidateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate-backup", abstract: "Prove a bundle.",
+        discussion: """
+            presence   signature valid, chain intact, every object there with the right size (no key needed)
+            checksum   also: every object's bytes are the ones that were written (no key needed)
+            contents   also: everything decrypts, decompresses and is what was captured (needs a decryption key)
+
+            Exit status 0 only if everything asked for was proven; 8 if anything is wrong with the bundle.
+            """, aliases: ["validate"])
+
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "Id, unique beginning of one, latest, or latest:PLAN.")
+    var bundle: String
+
+    @Option(help: "presence, checksum or contents.")
+    var level: ProofLevel = .checksum
+
+    @Option(help: "The plan whose repository to look in.")
+    var plan: String?
+
+    @Flag(help: "Prove every bundle of the plan; the argument is then ignored except for its plan.")
+    var all = false
+
+    func run() async throws {
+        let session = try Session(global)
+        let plan = try session.plan(plan, for: bundle)
+        let repository = try await session.repository(plan)
+        _ = try await repository.descriptor()
+        let ids =
+            all
+            ? try await repository.bundles(plan: plan.name)
+            : [try await BundleSelection(repository: repository).find(bundle, plan: plan.name)]
+        var reports: [ValidationReport] = []
+        for id in ids {
+            reports.append(try await repository.validate(id, level: level, progress: session.progress))
+        }
+        try session.print(reports, command: "validate-backup") {
+            reports.map(text).joined(separator: "\n")
+        }
+        if reports.contains(where: { !$0.isProven }) { throw ExitCode(ExitStatus.integrity.rawValue) }
+    }
+
+    private func text(_ report: ValidationReport) -> String {
+        guard !report.isProven else {
+            return "\(report.bundle): proven at level \(report.level.rawValue) "
+                + "(\(report.objects) objects\(report.bytes > 0 ? ", \(ByteFormat.text(report.bytes)) read" : ""))"
+        }
+        return
+            (["\(report.bundle): NOT PROVEN at level \(report.level.rawValue), \(report.problems.count) problems:"]
+            + report.problems.map { "  \($0.object): \($0.summary)" }).joined(separator: "\n")
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Domain
+import Foundation
+import Glibc
+
+/// The command `salvor`.
+@main
+struct Salvor: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "salvor",
+        abstract: "Back up databases and files, encrypted and proven, and get them back.",
+        discussion: """
+            A plan (YAML) names sources, a repository and recipients. 'salvor backup' captures every source into one signed \
+            bundle; 'salvor validate-backup' proves it; 'salvor restore' stages it beside the live system, verifies it, and \
+            promotes it with the old state kept.
+
+            At 3 a.m.:
+              salvor list-backups                  what there is
+              salvor restore latest --dry-run      what a restore would do, without touching anything
+              salvor restore latest                stage, verify, ask, promote
+              salvor restore --rollback ID         put the old state back
+            """,
+        version: Versions.text,
+        subcommands: [
+            InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
+            ValidateCommand.self, RestoreCommand.self, SettleCommand.self, StatusCommand.self, DoctorCommand.self,
+            DiffCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
+        ])
+
+    static func main() async {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        do {
+            try Versions.requireLoadedLibraries()
+        } catch {
+            Output.fail(Failure.wrapping(error), command: "salvor", isJSON: arguments.contains("--json"))
+        }
+        let command: any ParsableCommand
+        do {
+            command = try parseAsRoot(arguments)
+        } catch {
+            // Help and version are no errors; everything else is usage, which has one status in all of salvor.
+            let message = fullMessage(for: error)
+            guard exitCode(for: error).rawValue != 0 else {
+                print(message)
+                Foundation.exit(0)
+            }
+            FileHandle.standardError.write(Data((message + "\n").utf8))
+            Foundation.exit(ExitStatus.usage.rawValue)
+        }
+        await Interruption.run(command: command, isJSON: arguments.contains("--json"))
+    }
+}
+
+/// Runs a command as a task that SIGINT and SIGTERM cancel, so that children, snapshots and half-made things are cleaned
+/// up before the process ends with the signal's status.
+enum Interruption {
+    static func run(command: any ParsableCommand, isJSON: Bool) async {
+        let name = type(of: command)._commandName
+        let task = Task {
+            guard var asynchronous = command as? any AsyncParsableCommand else {
+                var synchronous = command
+                return try synchronous.run()
+            }
+            try await asynchronous.run()
+        }
+        let sources = [(SIGINT, ExitStatus.interrupted), (SIGTERM, ExitStatus.terminated)].map { number, status in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                received.set(status)
+                task.cancel()
+            }
+            source.resume()
+            return source
+        }
+        defer { sources.forEach { $0.cancel() } }
+        do {
+            try await task.value
+        } catch let exit as ExitCode {
+            Foundation.exit(received.status?.rawValue ?? exit.rawValue)
+        } catch where exitCodeIsHelp(error) {
+            print(Salvor.fullMessage(for: error))
+        } catch {
+            var failure = Failure.wrapping(error)
+            if let status = received.status {
+                failure = Failure(
+                    Failure.Code("interrupted", status), "interrupted; what was half made has been removed",
+                    hint: "Nothing was committed by this command after the signal.")
+            }
+            Output.fail(failure, command: name, isJSON: isJSON)
+        }
+    }
+
+    private static let received = ReceivedSignal()
+
+    private static func exitCodeIsHelp(_ error: any Error) -> Bool {
+        !(error is Failure) && !(error is CancellationError) && Salvor.exitCode(for: error).rawValue == 0
+    }
+}
