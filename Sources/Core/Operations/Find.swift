@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 public import Domain
 
 /// Looks for files in bundles.
