@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Programs
+import Synchronization
+
+/// The `gpg` program, run once per message on raw pipes: about twice as fast as gpgme's data objects, which move 4 KiB at
+/// a time.
+enum GpgProgram {
+    /// What one run gave. `gpg` may exit with 0 and still have done nothing, so callers look at `status` too.
+    struct Outcome: Sendable {
+        var output: [UInt8]
+        /// More came out than `capacity`; the rest was thrown away.
+        var isOverflowing: Bool
+        /// All input was taken.
+        var tookInput: Bool
+        /// The lines of `--status-fd` (doc/DETAILS of GnuPG), without their prefix.
+        var status: [String]
+        var exit: ChildProgram.Exit
+
+        var succeeded: Bool { exit.code == 0 && tookInput && !isOverflowing }
+
+        /// The arguments of every status line with that keyword.
+        func all(_ keyword: String) -> [[Substring]] {
+            status.map { $0.split(separator: " ") }.filter { $0.first == Substring(keyword) }.map {
+                Array($0.dropFirst())
+            }
+        }
+
+        func has(_ keyword: String) -> Bool { !all(keyword).isEmpty }
+
+        /// The last lines meant for people, for errors.
+        var lastWords: String {
+            let lines = String(decoding: exit.standardError, as: UTF8.self).split(separator: "\n")
+                .filter { !$0.hasPrefix("[GNUPG:]") }
+            let ended = exit.signal.map { "ended by signal \($0)" } ?? "exit status \(exit.code ?? -1)"
+            return lines.isEmpty ? ended : lines.suffix(3).joined(separator: "; ")
+        }
+    }
+
+    /// Neither terminal nor the user's gpg.conf may change what happens; messages in English, for errors only.
+    static let commonArguments = ["--batch", "--no-tty", "--no-options", "--quiet", "--status-fd", "2"]
+
+    /// Runs `gpg`, writing `input` and reading its output at the same time.
+    ///
+    /// - Parameters:
+    ///   - home: the GnuPG folder; nil: `GNUPGHOME`, else `~/.gnupg`.
+    ///   - capacity: the most output to keep.
+    /// - Throws: `EncryptionError.programMissing`, `CancellationError`.
+    static func run(_ arguments: [String], home: String?, input: [UInt8], capacity: Int) async throws -> Outcome {
+        let status = Mutex<[String]>([])
+        let place = home.map { ["--homedir", $0] } ?? []
+        do {
+            let (result, exit) = try await ChildProgram.run(
+                "gpg", commonArguments + place + arguments, environment: ["LC_ALL": "C"],
+                standardErrorLine: { line in
+                    guard line.starts(with: Array("[GNUPG:] ".utf8)) else { return }
+                    // A hostile message could make gpg talk without end.
+                    status.withLock {
+                        if $0.count < 4096 { $0.append(String(decoding: line.dropFirst(9), as: UTF8.self)) }
+                    }
+                },
+                { pipes in
+                    async let written = Blocking.run { write(input, to: pipes) }
+                    let read = try await Blocking.run { try readAll(from: pipes, capacity: capacity) }
+                    return (read.bytes, read.isOverflowing, try await written)
+                })
+            return Outcome(
+                output: result.0, isOverflowing: result.1, tookInput: result.2, status: status.withLock { $0 },
+                exit: exit)
+        } catch let error as ChildProgram.NotStarted {
+            throw EncryptionError.programMissing(error.reason)
+        }
+    }
+
+    /// Whether everything was taken. An error can only mean that gpg stopped reading; why is for its status to say.
+    private static func write(_ input: [UInt8], to pipes: ChildPipes) -> Bool {
+        do {
+            try input.withUnsafeBytes { if !$0.isEmpty { try pipes.write($0) } }
+            try pipes.closeInput()
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private static func readAll(
+        from pipes: ChildPipes, capacity: Int
+    ) throws -> (bytes: [UInt8], isOverflowing: Bool) {
+        var isOverflowing = false
+        let bytes = try [UInt8](unsafeUninitializedCapacity: max(1, capacity)) { buffer, filled in
+            let raw = UnsafeMutableRawBufferPointer(buffer)
+            while filled < capacity {
+                let count = try pipes.read(into: UnsafeMutableRawBufferPointer(rebasing: raw[filled..<capacity]))
+                if count == 0 { return }
+                filled += count
+            }
+            // Drained, not left: a blocked gpg would never read its input to the end.
+            try withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { scratch in
+                while try pipes.read(into: scratch) > 0 { isOverflowing = true }
+            }
+        }
+        return (bytes, isOverflowing)
+    }
+}
