@@ -58,7 +58,7 @@ final class BaseMatching: Sendable {
         let frame = try folder.frame(index)
         let raw: [UInt8]
         do {
-            raw = try FrameDecoder().decode(frame, prefix: nil, expectedSize: Int(part.rawLength))
+            raw = try SegmentFrames.decode(frame, prefix: nil, size: part.rawLength)
         } catch {
             throw Failure(.stateDamaged, "slice \(index) of the local base is damaged: \(error)")
         }

@@ -77,13 +77,7 @@ struct BundleStream: StoredStream {
         return try await Blocking.run { [window] in
             let raw: [UInt8]
             do {
-                if let window {
-                    raw = try window.withUnsafeBytes {
-                        try FrameDecoder().decode(frame, prefix: $0, expectedSize: Int(segment.rawLength))
-                    }
-                } else {
-                    raw = try FrameDecoder().decode(frame, prefix: nil, expectedSize: Int(segment.rawLength))
-                }
+                raw = try SegmentFrames.decode(frame, prefix: window, size: segment.rawLength)
             } catch let error as CompressionError {
                 throw Failure(.integrity, "'\(segment.object)' does not decompress: \(error)")
             }
@@ -113,7 +107,7 @@ struct BundleStream: StoredStream {
         var proven = self
         proven.windows = LocalWindows(
             matching: BaseMatching(
-                base: known.base, folder: folder, fingerprints: try BaseFingerprints(serialized: known.fingerprints)))
+                base: known.base, folder: folder, fingerprints: try BaseFingerprints(decoding: known.fingerprints)))
         try await proven.prove()
     }
 }

@@ -4,6 +4,8 @@ import Foundation
 
 /// JSON whose bytes depend only on the value: keys sorted, slashes bare, indented for people, one closing newline.
 enum CanonicalJSON {
+    private struct Versioned: Decodable { var format: Int }
+
     static func encode(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
@@ -12,7 +14,6 @@ enum CanonicalJSON {
 
     /// - Throws: `Failure(.formatTooNew)` for a newer `format`, `Failure(.integrity)` for anything else unreadable.
     static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], name: String) throws -> Value {
-        struct Versioned: Decodable { var format: Int }
         let decoder = JSONDecoder()
         do {
             let format = try decoder.decode(Versioned.self, from: Data(bytes)).format

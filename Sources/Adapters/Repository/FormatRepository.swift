@@ -2,7 +2,6 @@
 import ByteStreams
 public import Domain
 import Encryption
-import Foundation
 public import LocalState
 
 /// A repository of format 1 in a store.
@@ -21,15 +20,15 @@ public struct FormatRepository: BundleRepository {
     ///   - probe: finds out what the store guarantees, at `initialize`.
     public init(
         store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
-        concurrency: Int = ProcessInfo.processInfo.activeProcessorCount,
+        concurrency: Int,
         probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
-    ) throws {
+    ) {
         self.store = store
         self.state = state
         self.trustedSigner = trustedSigner
         self.concurrency = max(1, concurrency)
         self.probe = probe
-        keyring = try KeyFailures.translating { try Keyring(home: gnupgHome) }
+        keyring = Keyring(home: gnupgHome)
     }
 
     public var location: String { store.location }
@@ -40,15 +39,17 @@ public struct FormatRepository: BundleRepository {
                 .conflict, "there is a repository already at \(location)",
                 hint: "Use it as it is; to start anew, name another store.")
         }
-        let recipients = try await keyring.usableRecipients(plan.encryption.recipients, at: now)
-        let signer = try await keyring.usableSigner(plan.encryption.signer, at: now)
+        let (recipients, signer, signerKey) = try await KeyFailures.translating {
+            let signer = try await RunKeys.usableSigner(plan, keyring)
+            return (try await RunKeys.usableRecipients(plan, keyring), signer, try await keyring.publicKey(signer))
+        }
         let result = try await probe(store, now)
         let descriptor = RepositoryDescriptor(
             id: BundleID.randomSuffix() + BundleID.randomSuffix() + BundleID.randomSuffix(), created: now,
-            recipients: recipients.map(\.fingerprint), signers: [signer], probe: result)
+            recipients: recipients.map(\.key.fingerprint), signers: [signer], probe: result)
         for (key, text) in RecoveryTexts.all { try await store.put(key, Array(text.utf8)) }
-        for recipient in recipients { try await store.put("keys/\(recipient.fingerprint).asc", recipient.publicKey) }
-        try await store.put("keys/\(signer).asc", try await keyring.publicKey(signer))
+        for recipient in recipients { try await store.put("keys/\(recipient.key.fingerprint).gpg", recipient.publicKey) }
+        try await store.put("keys/\(signer).gpg", signerKey)
         // Last: a repository exists when its descriptor does.
         try await store.put(BundleLayout.descriptor, try CanonicalJSON.encode(descriptor), condition: .ifAbsent)
         return descriptor
@@ -120,7 +121,7 @@ public struct FormatRepository: BundleRepository {
         _ run: BundleRun, plan: Plan, progress: any ProgressListener
     ) async throws -> any BundleWriter {
         let descriptor = try await descriptor()
-        let keys = try await RunKeys.make(plan: plan, keyring: keyring, at: run.id.started)
+        let keys = try await RunKeys.make(plan: plan, keyring: keyring)
         let planState = PlanState(state, repository: descriptor.id, plan: plan.name)
         return BundleWriterSession(
             run: run, plan: plan, repository: self, descriptor: descriptor, state: planState, keys: keys,
@@ -146,14 +147,14 @@ public struct FormatRepository: BundleRepository {
     }
 
     func sign(_ bytes: [UInt8], signer: String) async throws -> [UInt8] {
-        try await KeyFailures.translating { try await keyring.signer(signer).sign(bytes) }
+        try await KeyFailures.translating { try await Signer(signer, in: keyring).sign(bytes) }
     }
 
     /// The fingerprint of the key that signed, which must be one that counts here.
     private func verify(_ bytes: [UInt8], _ signature: [UInt8], of id: BundleID) async throws -> String {
         let signer: String
         do {
-            signer = try await SignatureVerifier(keyring: keyring).verify(bytes, signature: signature)
+            signer = try await SignatureVerifier(keyring).verify(bytes, signature: signature).signer
         } catch let error as EncryptionError {
             throw KeyFailures.verifying(error, id)
         }

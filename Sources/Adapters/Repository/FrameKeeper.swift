@@ -26,7 +26,7 @@ final class FrameKeeper: Sendable {
     /// Makes the kept frames the stream's base.
     func adopt(_ stored: SourceSink.StoredParts, fingerprints: BaseFingerprints) throws {
         guard !isBroken.withLock({ $0 }) else { return try folder.abandonNext() }
-        let serialized = fingerprints.serialized()
+        let serialized = fingerprints.encoded()
         try folder.adopt(
             DumpBase(
                 bundle: session.run.id, taken: session.run.id.started, rawBytes: stored.receipt.length,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 import Encryption
 
 extension FormatRepository {

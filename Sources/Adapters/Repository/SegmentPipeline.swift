@@ -48,7 +48,7 @@ final class SegmentPipeline: Sendable {
         let (rawDigest, window, cipher, digest) = try await cores.use { [self] in
             do {
                 let made = try await Blocking.run { try self.frame(slice, context) }
-                let cipher = try await self.sealer.seal(made.frame)
+                let cipher = try await KeyFailures.translating { try await self.sealer.seal(made.frame) }
                 let digest = try await Blocking.run { SHA256Digest.of(cipher) }
                 self.buffers.give(slice.bytes.take())
                 return (made.rawDigest, made.window, cipher, digest)
@@ -72,7 +72,7 @@ final class SegmentPipeline: Sendable {
     private func frame(
         _ slice: Slice, _ context: Context
     ) throws -> (frame: [UInt8], rawDigest: SHA256Digest, window: Range<UInt64>?) {
-        let compressor = compressors.withLock { $0.popLast() } ?? FrameCompressor()
+        let compressor = try compressors.withLock { $0.popLast() } ?? FrameCompressor()
         defer { compressors.withLock { $0.append(compressor) } }
         let rawDigest = slice.bytes.withBytes { SHA256Digest.of($0) }
         if let delta = try delta(slice, context, compressor) { return (delta.frame, rawDigest, delta.window) }
@@ -109,13 +109,7 @@ final class SegmentPipeline: Sendable {
 
     /// Decodes the frame again and compares: a compressor's bug must not become a good bundle.
     private func check(_ frame: [UInt8], _ slice: Slice, prefix: [UInt8]?) throws {
-        let isSame = try slice.bytes.withBytes { raw in
-            if let prefix {
-                try prefix.withUnsafeBytes { try FrameDecoder().verify(frame: frame, equals: raw, prefix: $0) }
-            } else {
-                try FrameDecoder().verify(frame: frame, equals: raw, prefix: nil)
-            }
-        }
+        let isSame = try slice.bytes.withBytes { try SegmentFrames.decodes(frame, to: $0, prefix: prefix) }
         guard isSame else {
             throw Failure(
                 .integrity, "a compressed segment does not decode to what went in",

@@ -21,7 +21,7 @@ final class SliceBytes: Sendable {
         self.bytes = Mutex(bytes)
     }
 
-    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    func withBytes<Result: Sendable>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         try bytes.withLock { try $0.withUnsafeBytes(body) }
     }
 

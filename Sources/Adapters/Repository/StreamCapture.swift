@@ -31,7 +31,7 @@ struct SourceSink: CaptureSink {
         var matching: BaseMatching?
         if isUsable, let known {
             // Unreadable fingerprints are as good as none: the stream becomes a full.
-            if let fingerprints = try? BaseFingerprints(serialized: known.fingerprints) {
+            if let fingerprints = try? BaseFingerprints(decoding: known.fingerprints) {
                 matching = BaseMatching(base: known.base, folder: folder, fingerprints: fingerprints)
             }
         }
@@ -53,7 +53,7 @@ struct SourceSink: CaptureSink {
                 contents: Contents.Stream(
                     source: source, name: name, fileName: fileName, receipt: stored.receipt,
                     segmentDigests: stored.segments.map(\.rawDigest)),
-                afterCommit: {
+                afterCommit: { [matching] in
                     if let keeper, let fingerprints = stored.fingerprints {
                         try keeper.adopt(stored, fingerprints: fingerprints)
                     } else if var base = matching?.base {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 extension FormatRepository {
     public func summaries(plan: String?) async throws -> [(id: BundleID, manifest: Result<Manifest, Failure>)] {

@@ -32,6 +32,11 @@ public struct SignedManifest: Sendable, Equatable {
     public var manifest: Manifest
     /// SHA-256 of `manifest.json`.
     public var sha256: SHA256Digest
+
+    public init(manifest: Manifest, sha256: SHA256Digest) {
+        self.manifest = manifest
+        self.sha256 = sha256
+    }
 }
 
 /// What a run of a plan is called and marked with.

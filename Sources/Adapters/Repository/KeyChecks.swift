@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+import Encryption
+
+extension FormatRepository {
+    /// Keys that end sooner than this are warned about.
+    private static let warningSeconds: Int64 = 30 * 86400
+
+    public func keyChecks(plan: Plan, at now: Timestamp) async -> [Check] {
+        var checks: [Check] = []
+        for name in plan.encryption.recipients {
+            await checks.append(contentsOf: check("recipient", at: now) {
+                let recipient = try await keyring.recipient(name)
+                try recipient.key.checkCanEncrypt()
+                return (recipient.key.fingerprint, recipient.key.encryptionExpires)
+            })
+            await checks.append(contentsOf: separation(name))
+        }
+        if plan.encryption.recipients.isEmpty {
+            let failure = KeyFailures.failure(.noRecipients)
+            checks.append(Check("recipients", .failed, failure.summary, remedy: failure.hint, code: failure.code))
+        }
+        await checks.append(contentsOf: check("signer", at: now) {
+            let fingerprint = try await RunKeys.usableSigner(plan, keyring)
+            return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
+        })
+        return checks
+    }
+
+    private func check(
+        _ name: String, at now: Timestamp, _ body: () async throws -> (String, Int64?)
+    ) async -> [Check] {
+        do {
+            let (fingerprint, expires) = try await KeyFailures.translating(body)
+            guard let expires, expires - now.seconds < Self.warningSeconds else {
+                return [Check(name, .ok, "\(fingerprint) is usable")]
+            }
+            let days = max(0, (expires - now.seconds) / 86400)
+            return [
+                Check(
+                    name, .warning, "\(fingerprint) expires in \(days) days",
+                    remedy: "Extend it ('gpg --quick-set-expire \(fingerprint) 2y') and hand out its public key again.")
+            ]
+        } catch {
+            let failure = Failure.wrapping(error, as: .keyUnusable)
+            return [Check(name, .failed, failure.summary, remedy: failure.hint, code: failure.code)]
+        }
+    }
+
+    /// The host that writes should not be able to read.
+    private func separation(_ name: String) async -> [Check] {
+        // A recipient that cannot be looked up has its own failed check already.
+        guard let recipient = try? await keyring.recipient(name),
+            let canDecrypt = try? await keyring.canDecrypt(recipient.key.fingerprint)
+        else { return [] }
+        let fingerprint = recipient.key.fingerprint
+        guard canDecrypt else { return [Check("separation", .ok, "this keyring cannot decrypt for \(fingerprint)")] }
+        return [
+            Check(
+                "separation", .warning, "this keyring holds the secret key of recipient \(fingerprint)",
+                remedy: "Keep it elsewhere: 'gpg --export-secret-keys', move the file off this host, then "
+                    + "'gpg --delete-secret-keys \(fingerprint)'.")
+        ]
+    }
+}

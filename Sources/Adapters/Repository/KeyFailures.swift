@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Encryption
+
+/// What the encryption wrapper's errors mean to an operator.
+enum KeyFailures {
+    /// Runs `body`, its key errors told as failures.
+    static func translating<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch let error as EncryptionError { throw failure(error) }
+    }
+
+    static func failure(_ error: EncryptionError) -> Failure {
+        let (code, hint): (Failure.Code, String) =
+            switch error {
+            case .keyNotFound:
+                (.keyMissing, "Import it ('gpg --import FILE') into the keyring salvor uses ($GNUPGHOME), or fix the plan.")
+            case .keyExpired: (.keyExpired, "Extend it ('gpg --quick-set-expire') or name another key in the plan.")
+            case .keyRevoked: (.keyRevoked, "Name another key in the plan's 'encryption'.")
+            case .keyFile: (.keyMissing, "'salvor init --generate-keys' makes the keys that are missing.")
+            case .keyAmbiguous, .keyDisabled, .keyInvalid, .keyCannotEncrypt, .keyCannotSign, .noRecipients:
+                (.keyUnusable, "Check 'encryption' in the plan and 'gpg --list-keys'.")
+            case .signingFailed: (.signingFailed, "Check that gpg-agent can use the signing key without asking.")
+            case .programMissing: (.programMissing, "Install gnupg.")
+            case .noSecretKey: (.noDecryptionKey, noKeyHint)
+            default: (.keyUnusable, "Check 'gpg --list-keys' and 'salvor doctor'.")
+            }
+        return Failure(code, error.description, hint: hint)
+    }
+
+    /// An object that would not open.
+    static func opening(_ error: EncryptionError, _ object: String) -> Failure {
+        switch error {
+        case .noSecretKey: Failure(.noDecryptionKey, "no key here opens '\(object)'", hint: noKeyHint)
+        case .damaged, .truncated, .tooLarge: Failure(.integrity, "'\(object)' does not decrypt: \(error)")
+        default: failure(error)
+        }
+    }
+
+    /// A signature that does not count.
+    static func verifying(_ error: EncryptionError, _ bundle: BundleID) -> Failure {
+        switch error {
+        case .signatureByUnknownKey:
+            Failure(
+                .keyMissing, "bundle \(bundle): \(error)",
+                hint: "Import the signer's public key, from your recovery sheet or the repository's keys/ folder "
+                    + "after comparing its fingerprint with the sheet.")
+        case .signatureBad, .signatureMissing, .signatureByExpiredKey, .signatureByRevokedKey, .signatureExpired,
+            .damaged, .truncated:
+            Failure(.signatureInvalid, "bundle \(bundle): \(error)", hint: "Do not trust this bundle; try another.")
+        default: failure(error)
+        }
+    }
+
+    private static let noKeyHint =
+        "Point GNUPGHOME at a keyring with a recipient's secret key; backup hosts do not have one on purpose."
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Encryption
+
+/// The keys of one run: the plan's recipients, the signer and, with `prove: contents`, an ephemeral pair that lives in
+/// memory only until the run ends.
+struct RunKeys: Sendable {
+    var sealer: Sealer
+    /// Fingerprints of the lasting recipients.
+    var recipients: [String]
+    var signer: String
+    /// Opens what this run wrote; nil unless the run proves contents.
+    var ephemeral: Opener?
+    private var pair: EphemeralKey?
+
+    static func make(plan: Plan, keyring: Keyring) async throws -> RunKeys {
+        try await KeyFailures.translating {
+            let recipients = try await usableRecipients(plan, keyring)
+            let signer = try await usableSigner(plan, keyring)
+            guard plan.encryption.proof == .contents else {
+                return RunKeys(
+                    sealer: try Sealer(recipients: recipients), recipients: recipients.map(\.key.fingerprint),
+                    signer: signer)
+            }
+            let pair = try await EphemeralKey.make()
+            return RunKeys(
+                sealer: try Sealer(recipients: recipients + [pair.recipient]),
+                recipients: recipients.map(\.key.fingerprint), signer: signer, ephemeral: pair.opener, pair: pair)
+        }
+    }
+
+    /// Ends the ephemeral pair: from now on only the recipients can read.
+    func destroy() async {
+        await pair?.destroy()
+    }
+
+    /// Every recipient the plan names, able to be encrypted to today.
+    static func usableRecipients(_ plan: Plan, _ keyring: Keyring) async throws -> [Recipient] {
+        guard !plan.encryption.recipients.isEmpty else { throw EncryptionError.noRecipients }
+        var recipients: [Recipient] = []
+        for name in plan.encryption.recipients {
+            let recipient = try await keyring.recipient(name)
+            try recipient.key.checkCanEncrypt()
+            recipients.append(recipient)
+        }
+        return recipients
+    }
+
+    /// Fingerprint of the signing key: the plan's, or the keyring's only one.
+    static func usableSigner(_ plan: Plan, _ keyring: Keyring) async throws -> String {
+        if let named = plan.encryption.signer {
+            let key = try await keyring.signingKey(named)
+            try key.checkCanSign()
+            return key.fingerprint
+        }
+        let keys = try await keyring.secretKeys().filter { $0.parts.contains { $0.canSign && $0.hasSecret } }
+        guard let key = keys.first else {
+            throw EncryptionError.keyNotFound("a secret key to sign with")
+        }
+        guard keys.count == 1 else {
+            throw EncryptionError.keyAmbiguous("the keyring's secret key ('encryption.signer' must name one of several)")
+        }
+        try key.checkCanSign()
+        return key.fingerprint
+    }
+}
