@@ -61,3 +61,8 @@ static inline CURLcode salvor_curl_get_long(CURL *handle, CURLINFO info, long *v
 static inline CURLcode salvor_curl_get_offset(CURL *handle, CURLINFO info, curl_off_t *value) {
     return curl_easy_getinfo(handle, info, value);
 }
+
+// CURLVERSION_NOW is a macro for an enumerator, which Swift does not see.
+static inline curl_version_info_data *salvor_curl_version(void) {
+    return curl_version_info(CURLVERSION_NOW);
+}

@@ -63,7 +63,7 @@ final class CurlHandle: @unchecked Sendable {
         try check(salvor_curl_set_text(handle, CURLOPT_URL, request.url))
         try check(salvor_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"))
         // One request for each connection at a time: large bodies gain nothing from sharing one.
-        try check(salvor_curl_set_long(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1.rawValue)))
+        try check(salvor_curl_set_long(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1)))
         // Otherwise libcurl would shorten paths with dots in them, and signatures would not match.
         try check(salvor_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1))
         if request.method == "HEAD" {

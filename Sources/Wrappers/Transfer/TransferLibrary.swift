@@ -5,7 +5,7 @@ import CCurl
 public enum TransferLibrary {
     /// The loaded library's version, such as `7.88.1`.
     public static var version: String {
-        guard let text = curl_version_info(CURLVERSION_NOW)?.pointee.version else { return "unknown" }
+        guard let text = salvor_curl_version()?.pointee.version else { return "unknown" }
         return String(cString: text)
     }
 
@@ -20,7 +20,7 @@ public enum TransferLibrary {
     private static let problem: String? = {
         let code = curl_global_init(Int(CURL_GLOBAL_ALL))
         guard code == CURLE_OK else { return "libcurl does not start: \(String(cString: curl_easy_strerror(code)))" }
-        guard let info = curl_version_info(CURLVERSION_NOW)?.pointee else { return "libcurl tells no version" }
+        guard let info = salvor_curl_version()?.pointee else { return "libcurl tells no version" }
         return problem(
             loaded: info.version_num, builtWith: UInt32(LIBCURL_VERSION_NUM),
             hasTLS: info.features & Int32(CURL_VERSION_SSL) != 0)

@@ -10,14 +10,13 @@ struct SharedFile: Sendable {
 
     /// Reads the file at `path`; an absent one has no sections.
     init(path: String) throws {
-        guard FileManager.default.fileExists(atPath: path) else {
-            sections = [:]
-            return
-        }
+        try self.init(text: try Self.text(at: path), file: path)
+    }
+
+    private static func text(at path: String) throws -> String {
+        guard FileManager.default.fileExists(atPath: path) else { return "" }
         do {
-            try self.init(text: String(contentsOfFile: path, encoding: .utf8), file: path)
-        } catch let failure as Failure {
-            throw failure
+            return try String(contentsOfFile: path, encoding: .utf8)
         } catch {
             throw Failure(
                 .storageNoCredentials, "\(path) cannot be read",
