@@ -53,7 +53,6 @@ public final class HTTPDouble: Sendable {
                 Thread.detachNewThread { [weak self] in
                     // A client that goes away in the middle is what many tests are about.
                     try? Self.serve(client, record: { request in self?.seen.withLock { $0.append(request) } }, handler)
-                    client.stop()
                     self?.open.withLock { $0.removeAll { $0 === client } }
                 }
             }

@@ -49,8 +49,10 @@ public final class LoopbackSocket: Sendable {
 
     /// The next connection, or an error once the socket was stopped.
     public func accept() throws -> LoopbackSocket {
-        let client = Foundation.accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        let client = Foundation.accept(descriptor, nil, nil)
         try Self.check(client, "accept")
+        // A child that inherits the socket would keep it open after we have closed it.
+        _ = fcntl(client, F_SETFD, FD_CLOEXEC)
         return LoopbackSocket(client)
     }
 
@@ -67,7 +69,7 @@ public final class LoopbackSocket: Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
-                send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
             try Self.check(Int32(clamping: count), "send")
             sent += count

@@ -30,8 +30,9 @@ public struct S3Endpoint: Sendable, CustomStringConvertible {
     /// Makes a bucket, signed by the `curl` command so that a mistake in our own signer cannot hide, and gives its name.
     @discardableResult
     public func makeBucket(
-        _ name: String = "test-\(UUID().uuidString.prefix(8).lowercased())", objectLock: Bool = false
+        _ name: String? = nil, objectLock: Bool = false
     ) throws -> String {
+        let name = name ?? "test-\(UUID().uuidString.prefix(8).lowercased())"
         var arguments = [
             "--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--request", "PUT",
             "--aws-sigv4", "aws:amz:\(region):s3", "--user", "\(accessKey):\(secretKey)",

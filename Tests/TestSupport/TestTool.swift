@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+public import Foundation
 
 /// Programs that tests need and no Debian package has, and servers that end with the test process.
 public enum TestTool {
@@ -24,7 +24,7 @@ public enum TestTool {
     ) throws -> (process: Process, lifeline: FileHandle) {
         var ends: [Int32] = [0, 0]
         // Closed in other children: each would otherwise hold the lifeline open.
-        guard pipe2(&ends, O_CLOEXEC) == 0 else {
+        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
             throw ShortCommand.Failed(description: "no pipe: \(String(cString: strerror(errno)))")
         }
         let script = """
