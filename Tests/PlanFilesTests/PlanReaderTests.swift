@@ -101,7 +101,7 @@ struct PlanReaderTests {
             "p.yaml:5: 'sources[0].adapter' knows no 'postgres'", "Did you mean 'postgresql'?"),
         Mistake(
             "two sources of one name", smallPlan() + "\n  - {name: config, adapter: files, paths: [/etc/b]}",
-            "p.yaml:6: a source named 'config' is there already (line 5)", "Give one of them another name."),
+            "p.yaml:7: a source named 'config' is there already (line 5)", "Give one of them another name."),
         Mistake(
             "bad source name", smallPlan().replacingOccurrences(of: "name: config", with: "name: my config"),
             "p.yaml:5: 'sources[0].name' 'my config' is not a name"),

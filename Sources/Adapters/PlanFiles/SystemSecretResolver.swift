@@ -58,15 +58,16 @@ public struct SystemSecretResolver: SecretResolver {
 
     private func read(_ path: String, _ reference: SecretReference) throws -> String {
         // Opened once and looked at through the descriptor, so that the file checked is the file read.
-        let handle: FileHandle
-        do {
-            handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        } catch {
-            throw problem(reference, "cannot be read: \(FileReason.of(error))", hint: "Check the file and its owner.")
+        // Without O_NONBLOCK, opening a pipe would wait for its writer for ever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            throw problem(
+                reference, "cannot be read: \(String(cString: strerror(errno)).lowercased())",
+                hint: "Check the file and its owner.")
         }
-        defer { try? handle.close() }  // read-only: nothing can be lost by a failing close
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var status = stat()
-        guard fstat(handle.fileDescriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw problem(reference, "is not a regular file")
         }
         guard status.st_mode & 0o007 == 0 else {
