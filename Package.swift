@@ -101,7 +101,8 @@ let package = Package(
         tests("EncryptionTests", ["Encryption", "ByteStreams"]),
         tests("TransferTests", ["Transfer", "ByteStreams"]),
         tests("LocalStateTests", ["LocalState", "Domain"]),
-        tests("PlanFilesTests", ["PlanFiles", "Domain"]),
+        tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
+        tests("ReportingTests", ["Reporting", "Domain", logging]),
         tests(
             "RepositoryTests",
             ["Repository", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams", "Stores"]),

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every key a plan may have, mapping by mapping; `manifests/schema/plan.schema.json` has the same, and a test compares.
+enum PlanKeys {
+    static let plan = [
+        "plan", "repository", "encryption", "sources", "consistency", "retention", "schedule", "objectives", "notify",
+        "local-base",
+    ]
+    static let repository = ["store", "s3"]
+    static let s3 = [
+        "endpoint", "region", "addressing", "credentials", "ca-file", "proxy", "storage-class", "object-lock",
+    ]
+    static let credentials = ["access-key", "secret-key", "session-token", "profile"]
+    static let objectLock = ["mode", "days"]
+    static let encryption = ["recipients", "signer", "prove"]
+    /// Beside these, a source has its adapter's keys.
+    static let source = ["name", "adapter", "transport"]
+    static let schedule = ["calendar", "randomized-delay"]
+    static let objectives = ["recovery-point", "recovery-time", "drill-every"]
+    static let notifyChannels = ["email", "slack", "pagerduty", "webhook"]
+    static let notifyEvents = ["success", "failed", "partial", "recovered"]
+    static let host = ["host", "state-directory", "defaults"]
+    /// The parts of a plan that `defaults` in salvor.yaml may give.
+    static let defaults = [
+        "repository", "encryption", "consistency", "retention", "schedule", "objectives", "notify", "local-base",
+    ]
+
+    /// Names under which any part of the configuration holds a secret.
+    static let secrets: Set<String> = [
+        "access-key", "secret-key", "session-token", "password", "passphrase", "secret", "token", "api-key",
+        "master-key", "routing-key", "integration-key",
+    ]
+}

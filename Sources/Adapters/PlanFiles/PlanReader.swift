@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Domain
+
+/// Reads a plan document strictly.
+public struct PlanReader: Sendable {
+    /// The kinds of source that exist, for telling slips from unknown systems.
+    public var adapters: [String]
+    /// Top-level parts for plans that lack them, from salvor.yaml.
+    var defaults: [String: ConfigNode] = [:]
+
+    /// Takes the kinds of all registered adapters.
+    public init(adapters: [String]) {
+        self.adapters = adapters
+    }
+
+    /// The plan in `document`.
+    ///
+    /// - Throws: `Failure(.configuration)` with file and line.
+    public func plan(_ document: ConfigNode) throws -> Plan {
+        let document = completed(document)
+        let reader = try ConfigReader(document, path: "", allowed: PlanKeys.plan)
+        let name = try reader.requiredString("plan")
+        guard SafeName.isValid(name) else {
+            throw reader.failure("plan", "'\(name)' is not a name", hint: Self.nameHint)
+        }
+        guard name != "latest" else { throw reader.failure("plan", "'latest' is a word of the command line") }
+        _ = try reader.mapping("repository", allowed: PlanKeys.repository)
+        try checkSchedule(reader)
+        try checkRetention(reader)
+        try checkNotify(reader)
+        return Plan(
+            name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
+            encryption: try EncryptionReader.read(reader), sources: try sources(reader),
+            isConsistentTogether: try reader.choice("consistency", of: ["together", "separate"]) == "together",
+            retention: reader.node("retention"), schedule: reader.node("schedule"), notify: reader.node("notify"),
+            objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true)
+    }
+
+    static let nameHint =
+        "A name has letters, digits, '.', '_' and '-', begins with a letter, digit or '_', and has at most 100 characters."
+
+    private func completed(_ document: ConfigNode) -> ConfigNode {
+        guard !defaults.isEmpty, case .mapping(let pairs, let mark) = document else { return document }
+        let present = Set(pairs.map(\.key))
+        let added = defaults.filter { !present.contains($0.key) }.sorted { $0.key < $1.key }
+        return .mapping(pairs + added.map { ($0.key, $0.value.mark, $0.value) }, mark)
+    }
+
+    private func objectives(_ reader: ConfigReader) throws -> Objectives {
+        guard let objectives = try reader.mapping("objectives", allowed: PlanKeys.objectives) else {
+            return Objectives()
+        }
+        return Objectives(
+            recoveryPoint: try objectives.duration("recovery-point"),
+            recoveryTime: try objectives.duration("recovery-time"),
+            drillEvery: try objectives.duration("drill-every"))
+    }
+
+    private func checkSchedule(_ reader: ConfigReader) throws {
+        guard let schedule = try reader.mapping("schedule", allowed: PlanKeys.schedule) else { return }
+        _ = try schedule.requiredString("calendar")
+        _ = try schedule.duration("randomized-delay")
+    }
+
+    private func checkRetention(_ reader: ConfigReader) throws {
+        guard case .scalar(let name, _, _)? = reader.node("retention") else {
+            if case .sequence? = reader.node("retention") {
+                throw reader.failure("retention", "must be the name of a policy or a mapping")
+            }
+            return
+        }
+        guard SafeName.isValid(name) else {
+            throw reader.failure("retention", "'\(name)' is not the name of a policy", hint: Self.nameHint)
+        }
+    }
+
+    private func checkNotify(_ reader: ConfigReader) throws {
+        for (index, node) in (try reader.sequence("notify") ?? []).enumerated() {
+            let entry = try ConfigReader(node, path: "notify[\(index)]", allowed: PlanKeys.notifyChannels + ["on"])
+            let channels = PlanKeys.notifyChannels.filter { entry.node($0) != nil }
+            guard channels.count == 1, let channel = channels.first else {
+                throw Failure(
+                    .configuration,
+                    "\(entry.mark): '\(entry.path)' must have exactly one of \(PlanKeys.notifyChannels.joined(separator: ", "))"
+                )
+            }
+            guard case .mapping? = entry.node(channel) else { throw entry.failure(channel, "must be a mapping") }
+            for event in try entry.strings("on") ?? [] where !PlanKeys.notifyEvents.contains(event) {
+                throw entry.failure(
+                    "on", "knows no '\(event)'",
+                    hint: NearestName.of(event, among: PlanKeys.notifyEvents).map { "Did you mean '\($0)'?" }
+                        ?? "Events are \(PlanKeys.notifyEvents.joined(separator: ", ")).")
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+
+extension PlanReader {
+    /// The plan's sources; at least one, each name once.
+    func sources(_ reader: ConfigReader) throws -> [SourceSettings] {
+        guard let nodes = try reader.sequence("sources"), !nodes.isEmpty else {
+            throw reader.failure("sources", "must list at least one source")
+        }
+        var sources: [SourceSettings] = []
+        for (index, node) in nodes.enumerated() {
+            let source = try source(node, path: "sources[\(index)]")
+            if let first = sources.first(where: { $0.name == source.name }) {
+                throw Failure(
+                    .configuration,
+                    "\(source.mark): a source named '\(source.name)' is there already (line \(first.mark.line))",
+                    hint: "Give one of them another name.")
+            }
+            sources.append(source)
+        }
+        return sources
+    }
+
+    private func source(_ node: ConfigNode, path: String) throws -> SourceSettings {
+        guard case .mapping(let pairs, let mark) = node else {
+            throw Failure(.configuration, "\(node.mark): '\(path)' must be a mapping")
+        }
+        // The adapter refuses keys it does not know; here only the shared ones are read.
+        let reader = try ConfigReader(node, path: path, allowed: pairs.map(\.key))
+        try explainMissing(reader, pairs.map(\.key))
+        let name = try reader.requiredString("name")
+        guard SafeName.isValid(name) else {
+            throw reader.failure("name", "'\(name)' is not a name", hint: Self.nameHint)
+        }
+        let adapter = try reader.requiredString("adapter")
+        guard adapters.contains(adapter) else {
+            let hint =
+                NearestName.of(adapter, among: adapters).map { "Did you mean '\($0)'?" }
+                ?? "This salvor has \(adapters.sorted().joined(separator: ", "))."
+            throw reader.failure("adapter", "knows no '\(adapter)'", hint: hint)
+        }
+        let own = pairs.filter { !PlanKeys.source.contains($0.key) }
+        return SourceSettings(
+            name: name, adapter: adapter, transport: try transport(reader), settings: .mapping(own, mark), mark: mark)
+    }
+
+    /// A slip in one of the shared keys reads as that key missing: tell the slip instead.
+    private func explainMissing(_ reader: ConfigReader, _ keys: [String]) throws {
+        for wanted in ["name", "adapter"] where !keys.contains(wanted) {
+            if let slip = keys.first(where: {
+                NearestName.of($0, among: [wanted]) != nil && !PlanKeys.source.contains($0)
+            }) {
+                throw reader.failure(slip, "is unknown", hint: "Did you mean '\(wanted)'?")
+            }
+        }
+    }
+
+    private func transport(_ reader: ConfigReader) throws -> TransportSettings {
+        guard let node = reader.node("transport") else { return .local }
+        let kind: String
+        switch node {
+        case .scalar(let text, _, _): kind = text
+        case .mapping(let pairs, _) where pairs.count == 1: kind = pairs[0].key
+        default: throw reader.failure("transport", "must be 'local' or a mapping with one kind, such as {docker: NAME}")
+        }
+        if kind == "local" {
+            guard case .scalar = node else { throw reader.failure("transport", "'local' takes nothing more") }
+            return .local
+        }
+        let planned = ["docker", "compose", "podman", "kubernetes", "ssh"]
+        guard planned.contains(kind) else {
+            let nearest = NearestName.of(kind, among: planned + ["local"])
+            throw reader.failure(
+                "transport", "knows no '\(kind)'",
+                hint: nearest.map { "Did you mean '\($0)'?" } ?? "This salvor reaches sources over: local.")
+        }
+        throw reader.failure(
+            "transport", "'\(kind)' is not supported by this version",
+            hint: "Supported: local. Run salvor beside the source, where its client tools and sockets are.")
+    }
+}
