@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Foundation
 import Glibc
 
 /// Asks before anything is replaced or removed.
@@ -14,7 +15,7 @@ enum Confirmation {
                 .preflightRefused, "this needs a confirmation and there is no terminal to ask on",
                 hint: "Add --yes if you mean it; nothing was changed.")
         }
-        fputs("\(question) Type yes to go on: ", stderr)
+        FileHandle.standardError.write(Data("\(question) Type yes to go on: ".utf8))
         guard readLine() == "yes" else {
             throw Failure(.preflightRefused, "not confirmed", hint: "Nothing was changed.")
         }

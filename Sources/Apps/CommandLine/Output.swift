@@ -13,7 +13,7 @@ enum Output {
             let text = text()
             if !text.isEmpty { print(text) }
         }
-        fflush(stdout)
+        fflush(nil)
     }
 
     /// Says what failed, why, and what to type next, and ends the process with the failure's status.
@@ -29,7 +29,7 @@ enum Output {
             if let hint = failure.hint { message += "  \(hint)\n" }
             FileHandle.standardError.write(Data(message.utf8))
         }
-        fflush(stdout)
+        fflush(nil)
         Foundation.exit(failure.code.exitStatus.rawValue)
     }
 

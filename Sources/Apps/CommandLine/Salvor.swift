@@ -35,9 +35,9 @@ struct Salvor: AsyncParsableCommand {
         } catch {
             Output.fail(Failure.wrapping(error), command: "salvor", isJSON: arguments.contains("--json"))
         }
-        let command: any ParsableCommand
+        let name: String
         do {
-            command = try parseAsRoot(arguments)
+            name = type(of: try parseAsRoot(arguments))._commandName
         } catch {
             // Help and version are no errors; everything else is usage, which has one status in all of salvor.
             let message = fullMessage(for: error)
@@ -48,22 +48,16 @@ struct Salvor: AsyncParsableCommand {
             FileHandle.standardError.write(Data((message + "\n").utf8))
             Foundation.exit(ExitStatus.usage.rawValue)
         }
-        await Interruption.run(command: command, isJSON: arguments.contains("--json"))
+        await Interruption.run(arguments, name: name, isJSON: arguments.contains("--json"))
     }
 }
 
 /// Runs a command as a task that SIGINT and SIGTERM cancel, so that children, snapshots and half-made things are cleaned
 /// up before the process ends with the signal's status.
 enum Interruption {
-    static func run(command: any ParsableCommand, isJSON: Bool) async {
-        let name = type(of: command)._commandName
-        let task = Task {
-            guard var asynchronous = command as? any AsyncParsableCommand else {
-                var synchronous = command
-                return try synchronous.run()
-            }
-            try await asynchronous.run()
-        }
+    static func run(_ arguments: [String], name: String, isJSON: Bool) async {
+        // Parsed once more: a command cannot be handed from one task to another.
+        let task = Task { try await Self.run(try Salvor.parseAsRoot(arguments)) }
         let sources = [(SIGINT, ExitStatus.interrupted), (SIGTERM, ExitStatus.terminated)].map { number, status in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -90,6 +84,14 @@ enum Interruption {
             }
             Output.fail(failure, command: name, isJSON: isJSON)
         }
+    }
+
+    private static func run(_ command: any ParsableCommand) async throws {
+        guard var asynchronous = command as? any AsyncParsableCommand else {
+            var synchronous = command
+            return try synchronous.run()
+        }
+        try await asynchronous.run()
     }
 
     private static let received = ReceivedSignal()

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
-import Files
 import Foundation
 import LocalState
 import Operations
 import PlanFiles
-import PostgreSQL
-import Redis
 import Reporting
 import Repository
-import SQLite
 import Stores
 import Transports
 
 /// The composition root: everything a command works with, built once from the options.
 struct Session: Sendable {
     let options: GlobalOptions
-    let plans: LoadedPlans
+    private let loaded: LoadedPlans
     let clock: any WallClock
     let secrets: any SecretResolver
     let registry: AdapterRegistry
@@ -32,54 +28,60 @@ struct Session: Sendable {
         secrets = RedactingSecretResolver(
             SystemSecretResolver(environment: environment, transport: transport), redactor)
         registry = AdapterRegistry(
-            [FilesFactory(), PostgreSQLFactory(), RedisFactory(), SQLiteFactory()], secrets: secrets, clock: clock
+            Adapters.all, secrets: secrets, clock: clock
         ) { settings in
             switch settings {
             case .local: transport
             }
         }
         let path = options.config ?? environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
-        plans = try PlanDirectory.load(path, adapters: registry.kinds)
-        for plan in plans.plans {
+        loaded = try PlanDirectory.load(path, adapters: registry.kinds)
+        for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
         }
         state = StateDirectory(
-            options.stateDir ?? environment["SALVOR_STATE_DIR"] ?? plans.host.stateDirectory ?? "/var/lib/salvor")
+            options.stateDir ?? environment["SALVOR_STATE_DIR"] ?? loaded.host.stateDirectory ?? "/var/lib/salvor")
         progress = Self.progress(options, environment, redactor)
-        if !options.quiet { plans.warnings.forEach { Output.note("salvor: warning: \($0)") } }
+        if !options.quiet { loaded.warnings.forEach { Output.note("salvor: warning: \($0)") } }
     }
+
+    /// Every plan of the configuration.
+    var plans: [Plan] { loaded.plans }
+
+    /// What the configuration warns about.
+    var warnings: [String] { loaded.warnings }
 
     /// The plan of that name, or the only one.
     func plan(_ name: String?) throws -> Plan {
-        try name.map { try plans.plan(named: $0) } ?? plans.onlyPlan()
+        try name.map { try loaded.plan(named: $0) } ?? loaded.onlyPlan()
     }
 
     /// The plan a bundle selector refers to: `latest:PLAN`, an id's plan if it is configured, the one named, or the only one.
     func plan(_ name: String?, for selector: String) throws -> Plan {
         if let name { return try plan(name) }
         if let named = selector.droppingPrefix("latest:") { return try plan(named) }
-        if let id = BundleID(selector), let plan = plans.plans.first(where: { $0.name == id.plan }) { return plan }
-        if plans.plans.count > 1, let match = plans.plans.first(where: { selector.contains("-\($0.name)") }) {
+        if let id = BundleID(selector), let plan = loaded.plans.first(where: { $0.name == id.plan }) { return plan }
+        if loaded.plans.count > 1, let match = loaded.plans.first(where: { selector.contains("-\($0.name)") }) {
             return match
         }
         return try plan(nil)
     }
 
     /// The repository of a plan.
-    func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> FormatRepository {
+    func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> any BundleRepository {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
-        return try FormatRepository(
+        return FormatRepository(
             store: store, state: state, trustedSigner: plan.encryption.signer,
             concurrency: concurrency ?? ProcessInfo.processInfo.activeProcessorCount
         ) { store, _ in try await StoreProbe.run(store, clock: clock) }
     }
 
     /// Restore journals of this host.
-    var records: RestoreJournals { RestoreJournals(state) }
+    var records: any RestoreRecords { RestoreJournals(state) }
 
     /// The host's name in manifests.
-    var host: String { plans.host.name ?? ProcessInfo.processInfo.hostName }
+    var host: String { loaded.host.name ?? ProcessInfo.processInfo.hostName }
 
     /// Prints a command's result.
     func print(_ value: some Encodable, command: String, text: () -> String) throws {

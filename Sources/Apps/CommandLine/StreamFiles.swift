@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
 import Domain
-import Files
 import Foundation
 import Glibc
 

@@ -15,12 +15,27 @@ enum Versions {
             + libraries.map { "  \($0.name) \($0.loaded)" }.joined(separator: "\n")
     }
 
-    private static var libraries: [(name: String, loaded: String, require: @Sendable () throws -> Void)] {
-        []
+    private static var libraries: [(name: String, loaded: String)] {
+        // A library that cannot tell its version is refused by `requireLoadedLibraries` before this is printed.
+        [
+            ("libzstd", CompressionLibrary.version), ("gpgme", (try? EncryptionLibrary.version()) ?? "unusable"),
+            ("libcurl", TransferLibrary.version),
+        ]
     }
 
     /// A library older than the headers this was built with may lack what the code counts on.
     static func requireLoadedLibraries() throws {
-        for library in libraries { try library.require() }
+        guard CompressionLibrary.isCompatible else {
+            throw Failure(
+                .programMissing,
+                "libzstd \(CompressionLibrary.version) is older than \(CompressionLibrary.builtAgainst), which salvor was built for",
+                hint: "Install a newer libzstd1.")
+        }
+        do {
+            _ = try EncryptionLibrary.version()
+            try TransferLibrary.requireUsable()
+        } catch {
+            throw Failure(.programMissing, "a library cannot be used: \(error)", hint: "Install libgpgme11 and libcurl4.")
+        }
     }
 }

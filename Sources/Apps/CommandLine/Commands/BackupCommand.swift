@@ -54,7 +54,7 @@ struct BackupCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try Session(global)
-        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        let chosen = try plans.isEmpty ? session.plans : plans.map { try session.plan($0) }
         guard !chosen.isEmpty else {
             throw Failure(.planNotFound, "there is no plan", hint: "Write one, or name its file with --config.")
         }

@@ -20,9 +20,9 @@ struct ConfigCommand: AsyncParsableCommand {
 
         func run() async throws {
             let session = try Session(global)
-            let result = Result(plans: session.plans.plans.map(\.name), warnings: session.plans.warnings)
+            let result = Result(plans: session.plans.map(\.name), warnings: session.warnings)
             try session.print(result, command: "config check") {
-                session.plans.plans.map { "\($0.file): plan '\($0.name)' is good, \($0.sources.count) sources" }
+                session.plans.map { "\($0.file): plan '\($0.name)' is good, \($0.sources.count) sources" }
                     .joined(separator: "\n")
             }
         }
@@ -39,7 +39,7 @@ struct ConfigCommand: AsyncParsableCommand {
 
         func run() async throws {
             let session = try Session(global)
-            let plans = try plan.map { [try session.plan($0)] } ?? session.plans.plans
+            let plans = try plan.map { [try session.plan($0)] } ?? session.plans
             let texts = try plans.map { try ConfigPrinter.yaml($0) }
             try session.print(texts, command: "config show") { texts.joined(separator: "---\n") }
         }

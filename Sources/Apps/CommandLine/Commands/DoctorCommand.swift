@@ -16,7 +16,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try Session(global)
-        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        let chosen = try plans.isEmpty ? session.plans : plans.map { try session.plan($0) }
         var sections: [Doctor.Section] = []
         for plan in chosen {
             sections += await Doctor(registry: session.registry, clock: session.clock)

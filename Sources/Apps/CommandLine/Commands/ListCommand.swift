@@ -25,7 +25,7 @@ struct ListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try Session(global)
-        let plans = try plan.map { [try session.plan($0)] } ?? session.plans.plans
+        let plans = try plan.map { [try session.plan($0)] } ?? session.plans
         guard !plans.isEmpty else { throw Failure(.planNotFound, "there is no plan") }
         var entries: [Entry] = []
         for plan in plans {

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Domain
-import Files
-import PostgreSQL
-import Redis
-import SQLite
 
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,10 +10,7 @@ struct SchemaCommand: ParsableCommand {
     var adapter: String?
 
     func run() throws {
-        let factories: [any SourceAdapterFactory] = [
-            FilesFactory(), PostgreSQLFactory(), RedisFactory(), SQLiteFactory(),
-        ]
-        let schemas = Dictionary(factories.map { ($0.kind, $0.settingsSchema) }) { first, _ in first }
+        let schemas = Dictionary(Adapters.all.map { ($0.kind, $0.settingsSchema) }) { first, _ in first }
         guard let adapter else { return try Output.document(JSONValue.object(schemas)) }
         guard let schema = schemas[adapter] else {
             throw Failure(

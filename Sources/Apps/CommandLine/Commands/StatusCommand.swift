@@ -17,7 +17,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try Session(global)
-        let chosen = try plans.isEmpty ? session.plans.plans : plans.map { try session.plan($0) }
+        let chosen = try plans.isEmpty ? session.plans : plans.map { try session.plan($0) }
         var entries: [Status.Entry] = []
         for plan in chosen {
             entries.append(

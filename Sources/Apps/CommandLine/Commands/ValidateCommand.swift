@@ -4,8 +4,6 @@ import Domain
 import Operations
 import Reporting
 
-extension ProofLevel: ExpressibleByArgument {}
-
 struct ValidateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate-backup", abstract: "Prove a bundle.",
@@ -17,13 +15,26 @@ struct ValidateCommand: AsyncParsableCommand {
             Exit status 0 only if everything asked for was proven; 8 if anything is wrong with the bundle.
             """, aliases: ["validate"])
 
+    /// The levels, as typed.
+    enum Level: String, ExpressibleByArgument, CaseIterable {
+        case presence, checksum, contents
+
+        var proof: ProofLevel {
+            switch self {
+            case .presence: .presence
+            case .checksum: .checksum
+            case .contents: .contents
+            }
+        }
+    }
+
     @OptionGroup var global: GlobalOptions
 
     @Argument(help: "Id, unique beginning of one, latest, or latest:PLAN.")
     var bundle: String
 
     @Option(help: "presence, checksum or contents.")
-    var level: ProofLevel = .checksum
+    var level: Level = .checksum
 
     @Option(help: "The plan whose repository to look in.")
     var plan: String?
@@ -42,7 +53,7 @@ struct ValidateCommand: AsyncParsableCommand {
             : [try await BundleSelection(repository: repository).find(bundle, plan: plan.name)]
         var reports: [ValidationReport] = []
         for id in ids {
-            reports.append(try await repository.validate(id, level: level, progress: session.progress))
+            reports.append(try await repository.validate(id, level: level.proof, progress: session.progress))
         }
         try session.print(reports, command: "validate-backup") {
             reports.map(text).joined(separator: "\n")

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Redis
+
+/// The one table of source adapters.
+enum Adapters {
+    static let all: [any SourceAdapterFactory] = [RedisAdapterFactory()]
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Encryption
+import Foundation
+import LocalState
+
+/// Makes the keys a plan names and nobody has made yet: a signer in this host's keyring, and pairs for recipients given as
+/// files, whose private parts never touch this host's keyring.
+struct GeneratedKeys {
+    let plan: Plan
+    let recoveryDirectory: String?
+    let host: String
+
+    /// One key that was made.
+    struct Made: Codable {
+        /// `signing` or `recipient`.
+        var role: String
+        var fingerprint: String
+        var files: [String]
+    }
+
+    func make() async throws -> [Made] {
+        var made: [Made] = []
+        if let signer = try await signer() { made.append(signer) }
+        for name in plan.encryption.recipients {
+            guard let path = name.droppingPrefix("file:"), !FileManager.default.fileExists(atPath: path) else { continue }
+            made.append(try await recipient(path))
+        }
+        return made
+    }
+
+    private func signer() async throws -> Made? {
+        guard plan.encryption.signer == nil else { return nil }
+        let keyring = Keyring()
+        do {
+            let able = try await keyring.secretKeys().contains { $0.parts.contains { $0.canSign && $0.hasSecret } }
+            guard !able else { return nil }
+            let fingerprint = try await KeyGeneration().makeSigner(userID: "Salvor signing key of \(host)")
+            return Made(role: "signing", fingerprint: fingerprint, files: ["in this host's keyring"])
+        } catch let error as EncryptionError {
+            throw Failure(.signingFailed, "unable to make a signing key: \(error)", hint: "Check $GNUPGHOME and gpg-agent.")
+        }
+    }
+
+    private func recipient(_ path: String) async throws -> Made {
+        guard let recoveryDirectory else {
+            throw Failure(
+                .usage, "a new recipient key for '\(path)' needs a place for its private part",
+                hint: "Add --recovery-directory FOLDER, on a removable disk if you can.")
+        }
+        let folder = StateDirectory(recoveryDirectory)
+        let home = NSTemporaryDirectory() + "salvor-keys-\(UUID().uuidString.prefix(8))"
+        try StateDirectory(home).create()
+        defer {
+            // The folder holds the private key: if it stays, say so.
+            do { try FileManager.default.removeItem(atPath: home) } catch {
+                Output.note("salvor: warning: remove '\(home)' yourself: it holds the private key")
+            }
+        }
+        do {
+            let generation = KeyGeneration(home: home)
+            let fingerprint = try await generation.makeRecipient(userID: "Salvor recovery key for \(plan.name)")
+            let publicKey = try await generation.exportPublic(fingerprint)
+            let secretKey = try await generation.exportSecret(fingerprint)
+            let name = "salvor-\(plan.name)-\(fingerprint.suffix(8).lowercased())"
+            try folder.write("\(name).secret.asc", secretKey)
+            try folder.write("\(name).recovery-sheet.txt", Array(sheet(fingerprint, "\(name).secret.asc").utf8))
+            let file = URL(fileURLWithPath: path)
+            try StateDirectory(file.deletingLastPathComponent().path).write(file.lastPathComponent, publicKey)
+            await Self.stopAgent(home)
+            return Made(
+                role: "recipient", fingerprint: fingerprint,
+                files: [path, "\(recoveryDirectory)/\(name).secret.asc", "\(recoveryDirectory)/\(name).recovery-sheet.txt"])
+        } catch let error as EncryptionError {
+            await Self.stopAgent(home)
+            throw Failure(.keyUnusable, "unable to make a recipient key: \(error)", hint: "Check that gpg-agent can run.")
+        }
+    }
+
+    private func sheet(_ fingerprint: String, _ secretFile: String) -> String {
+        """
+        SALVOR RECOVERY SHEET
+
+        Print this page and keep it with the file '\(secretFile)', away from the machines it protects.
+        Without that file nobody can read the backups, you included. Who has it can read them all.
+
+        plan         \(plan.name)
+        repository   \(plan.repository.store)
+        recipient    \(fingerprint)
+        made on      \(host), \(SystemClock().now())
+
+        To recover with salvor, on any machine:
+            export GNUPGHOME=$(mktemp -d)
+            gpg --import \(secretFile)
+            gpg --import SIGNER.gpg            (the signer's public key, from the repository's keys/ folder)
+            salvor --config PLAN restore latest --dry-run
+
+        To recover without salvor (needs sh, gpg, zstd, tar, awk, dd, sha256sum):
+            read RECOVER.md in the repository, then run recover.sh from there.
+
+        """
+    }
+
+    private static func stopAgent(_ home: String) async {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
+        // An agent whose folder is gone ends by itself within a minute.
+        guard (try? process.run()) != nil else { return }
+        process.waitUntilExit()
+    }
+}
