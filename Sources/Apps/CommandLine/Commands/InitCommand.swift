@@ -2,7 +2,7 @@
 import ArgumentParser
 import Domain
 import Encryption
-import Foundation
+import LocalState
 import Reporting
 import Repository
 
@@ -44,6 +44,8 @@ struct InitCommand: AsyncParsableCommand {
         if generateKeys {
             made = try await GeneratedKeys(plan: plan, recoveryDirectory: recoveryDirectory, host: session.host).make()
         }
+        // Only here: a backup into a folder that is not there means a disk that is not mounted.
+        if let folder = plan.repository.store.droppingPrefix("file://") { try StateDirectory(folder).create() }
         let repository = try await session.repository(plan)
         let descriptor = try await repository.initialize(plan: plan, at: session.clock.now())
         let result = Result(repository: repository.location, descriptor: descriptor, generated: made)
