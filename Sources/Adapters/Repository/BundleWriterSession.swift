@@ -30,7 +30,8 @@ final class BundleWriterSession: BundleWriter {
         self.progress = progress
         keysInUse = keys
         pipeline = SegmentPipeline(
-            store: repository.store, sealer: keys.sealer, concurrency: repository.concurrency)
+            store: repository.store, sealer: keys.sealer, concurrency: repository.concurrency,
+            sliceSize: repository.sliceSize)
     }
 
     var keepsLocalBase: Bool { plan.keepsLocalBase }
@@ -125,7 +126,7 @@ final class BundleWriterSession: BundleWriter {
         let isComplete = outcomes.allSatisfy { (try? $0.result.get()) != nil }
         return Manifest(
             id: run.id, plan: plan.name, host: run.host, tool: run.tool, repository: descriptor.id,
-            started: run.id.started, finished: finished, state: isComplete ? .complete : .partial,
+            started: run.id.started, finished: Timestamp(seconds: finished.seconds), state: isComplete ? .complete : .partial,
             sources: outcomes.map { outcome in
                 let streams = table.streams.filter { $0.source == outcome.source.name }.map {
                     Manifest.Stream(

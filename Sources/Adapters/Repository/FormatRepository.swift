@@ -11,22 +11,27 @@ public struct FormatRepository: BundleRepository {
     let keyring: Keyring
     /// Segments worked on at once.
     let concurrency: Int
+    /// Raw bytes of a segment.
+    let sliceSize: Int
     private let probe: @Sendable (any Store, Timestamp) async throws -> ProbeResult
     /// The signer the plan names; nil: whoever the descriptor names.
     private let trustedSigner: String?
 
     /// - Parameters:
     ///   - trustedSigner: fingerprint of the only key whose signatures count; nil: the descriptor's signers.
+    ///   - concurrency: segments worked on at once.
+    ///   - sliceSize: raw bytes of a segment, at most 64 MiB: with the window they must fit zstd's 128 MiB.
     ///   - probe: finds out what the store guarantees, at `initialize`.
     public init(
         store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
-        concurrency: Int,
+        concurrency: Int, sliceSize: Int = 32 << 20,
         probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
     ) {
         self.store = store
         self.state = state
         self.trustedSigner = trustedSigner
         self.concurrency = max(1, concurrency)
+        self.sliceSize = sliceSize
         self.probe = probe
         keyring = Keyring(home: gnupgHome)
     }

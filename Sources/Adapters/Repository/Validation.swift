@@ -133,6 +133,8 @@ private final class ValidationRun: Sendable {
                     let base = try await stream.base.asyncMap { try await opened.openBase($0) }
                     let readable = try opened.stream(stream, base: base)
                     try await readable.prove()
+                    // A delta's segments prove the windows they use; an incremental's base is whole beside it.
+                    if stream.storage == .incremental { try await (readable.base as? BundleStream)?.prove() }
                     self.count(0, stream.segments.reduce(0) { $0 + $1.size })
                     self.progress.report(.bytes(source: source.name, raw: stream.rawBytes, stored: 0))
                 }
