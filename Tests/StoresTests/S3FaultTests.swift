@@ -150,12 +150,14 @@ import Testing
             (.answer(501, code: "NotImplemented"), .storageUnsupported, "cannot do that: NotImplemented"),
         ]
         for (effect, code, text) in lasting {
-            let (_, store, direct) = try await faulty([.init(method: "PUT", effect: effect, times: 1000)], attempts: 3)
+            let (proxy, store, direct) = try await faulty(
+                [.init(method: "PUT", effect: effect, times: 1000)], attempts: 3)
             let failure = await failure { try await store.put("object", [1, 2, 3]) }
             #expect(failure?.code == code)
             #expect(failure?.summary.contains(text) == true, "\(failure?.summary ?? "")")
             #expect(failure?.summary.contains("writing 'object'") == true || code == .storageUnreachable)
             #expect(try await direct.list("") == [])
+            #expect(!proxy.requests.isEmpty)
         }
     }
 
