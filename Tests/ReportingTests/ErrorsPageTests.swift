@@ -44,7 +44,7 @@ struct ErrorsPageTests {
 
     @Test("every exit status is listed")
     func everyStatus() throws {
-        let listed = try page().matches(of: /\n\| ([0-9]+) \| /).compactMap { Int32($0.1) }
+        let listed = try page().matches(of: #/\n\| ([0-9]+) \| /#).compactMap { Int32($0.1) }
         #expect(listed == ExitStatus.allCases.map(\.rawValue))
     }
 }
