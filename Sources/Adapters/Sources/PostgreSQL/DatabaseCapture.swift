@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Domain
+
+/// The capture of one database: an exported snapshot, in which rows are counted while pg_dump reads it.
+struct DatabaseCapture: Sendable {
+    struct Result: Sendable {
+        var record: DatabaseRecord
+        var facts: Facts
+        var notices: [String]
+    }
+
+    private struct Counted: Sendable {
+        var record: DatabaseRecord
+        var facts: Facts
+    }
+
+    private struct Dumped: Sendable {
+        var sequences: [ArchiveScanner.SequenceValue]
+        var warnings: [String]
+    }
+
+    private enum Part: Sendable {
+        case counted(Counted)
+        case dumped(Dumped)
+    }
+
+    /// What the dump has to know, once the snapshot is there.
+    private struct Frozen: Sendable {
+        var snapshot: String
+        var encoding: String
+        var bytes: UInt64
+    }
+
+    let server: Server
+    let sink: any CaptureSink
+    let database: String
+
+    /// Two tasks: one holds the snapshot and counts in it, the other dumps. Either's failure ends the other at once.
+    func run() async throws -> Result {
+        let (frozen, announce) = AsyncStream.makeStream(of: Frozen.self)
+        let (done, finish) = AsyncStream.makeStream(of: Void.self)
+        var counted: Counted?
+        var dumped: Dumped?
+        do {
+            try await withThrowingTaskGroup(of: Part.self) { group in
+                group.addTask { .counted(try await count(announce, done)) }
+                group.addTask {
+                    defer { finish.finish() }
+                    for await frozen in frozen { return .dumped(try await dump(frozen)) }
+                    throw CancellationError()
+                }
+                do {
+                    for try await part in group {
+                        switch part {
+                        case .counted(let value): counted = value
+                        case .dumped(let value): dumped = value
+                        }
+                    }
+                } catch {
+                    group.cancelAll()
+                    throw error
+                }
+            }
+        } catch let error as Failure {
+            throw error.summary.contains("'\(database)'") ? error : error.prefixed("database '\(database)'")
+        }
+        guard let counted, let dumped else { throw Failure(.internalError, "a capture without a result") }
+        return result(counted, dumped)
+    }
+
+    private func count(
+        _ announce: AsyncStream<Frozen>.Continuation, _ done: AsyncStream<Void>
+    ) async throws -> Counted {
+        defer { announce.finish() }
+        return try await SnapshotSession.run(server, database: database) { session in
+            let snapshot = try await session.exportSnapshot()
+            let query = DatabaseRecord.query(major: server.identity.major)
+            guard var record = try await session.rows(DatabaseRecord.self, query).first else {
+                throw Failure(.sourceChanged, "the database is gone")
+            }
+            record.stream = DatabaseRecord.streamName(database)
+            announce.yield(Frozen(snapshot: snapshot, encoding: record.encoding, bytes: record.bytes))
+            let facts = try await CatalogFacts(
+                session: session, database: database, counting: server.settings.counting, place: .source
+            ).collect()
+            // The snapshot has to live until pg_dump has imported it; until its end is simplest to be sure of.
+            for await _ in done {}
+            try Task.checkCancellation()
+            return Counted(record: record, facts: facts)
+        }
+    }
+
+    private func dump(_ frozen: Frozen) async throws -> Dumped {
+        let program = server.programs.program(
+            "pg_dump", database: database,
+            [
+                // Uncompressed: the repository compresses, and finds what did not change.
+                "--format=custom", "--compress=0", "--encoding=\(frozen.encoding)", "--snapshot=\(frozen.snapshot)",
+                "--lock-wait-timeout=\(server.settings.lockTimeout)",
+            ])
+        let name = DatabaseRecord.streamName(database)
+        let outcome = Outcome()
+        _ = try await sink.raw(name, fileName: "\(name).dump", estimatedBytes: frozen.bytes) { sink in
+            let archive = ArchiveStream(sink)
+            let (_, exit) = try await server.transport.stream(program) { try archive.take($0) }
+            try DumpFailure.check(exit, of: program, programs: server.programs, about: "database '\(database)'")
+            let (end, scanner) = try archive.finish()
+            if !scanner.isKnown {
+                throw Failure(
+                    .versionRefused, "this pg_dump writes archives of a version that cannot be checked",
+                    hint: "Use a newer salvor, or the client programs of PostgreSQL 18 or older.")
+            }
+            let warnings = exit.standardError.split(whereSeparator: \.isNewline).map {
+                server.programs.redacting(String($0))
+            }
+            await outcome.set(Dumped(sequences: scanner.sequences, warnings: warnings))
+            return end
+        }
+        guard let dumped = await outcome.value else { throw Failure(.internalError, "a dump without an end") }
+        return dumped
+    }
+
+    private actor Outcome {
+        private(set) var value: Dumped?
+
+        func set(_ value: Dumped) { self.value = value }
+    }
+
+    private func result(_ counted: Counted, _ dumped: Dumped) -> Result {
+        var facts = counted.facts
+        var notices = dumped.warnings.map { "database '\(database)': \($0)" }
+        // Sequences are outside of snapshots: under a running application the archive may hold a later value than was
+        // counted. What the archive sets is what a restore has to show.
+        for sequence in dumped.sequences {
+            let name = CatalogFacts.sequenceFact(database, sequence.schema, sequence.name)
+            if facts[name] != nil { facts[name] = CatalogFacts.sequenceValue(sequence.value, sequence.isCalled) }
+        }
+        if counted.record.subscriptions > 0 {
+            notices.append("database '\(database)': its subscriptions come back disabled")
+        }
+        if let count = facts[CatalogFacts.prefix(database) + "foreign tables"], count != .count(0) {
+            notices.append("database '\(database)': rows of foreign tables stay where they are and are not stored")
+        }
+        return Result(record: counted.record, facts: facts, notices: notices)
+    }
+}

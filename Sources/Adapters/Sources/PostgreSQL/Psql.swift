@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Foundation
+
+/// One-off SQL through psql: the script on standard input, the answer as one JSON value on standard output.
+struct Psql: Sendable {
+    let programs: ClientPrograms
+
+    /// Arguments that make psql quiet, plain and strict. `-X`: an operator's psqlrc must not change what is read.
+    static let arguments = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+
+    /// Decodes the rows of a query, by column name in snake case.
+    func rows<Row: Decodable & Sendable>(_ type: Row.Type, _ query: String, _ database: String) async throws -> [Row] {
+        try Self.decode(type, try await text(Self.asJSON(query), database))
+    }
+
+    /// Runs `script` and gives what it prints.
+    func text(_ script: String, _ database: String, extra: [String] = []) async throws -> [UInt8] {
+        let program = programs.program("psql", database: database, Self.arguments + extra)
+        let (bytes, exit) = try await programs.transport.outputAndExit(of: program, input: Array((script + "\n").utf8))
+        guard exit.isSuccess else { throw Self.failure(exit, programs: programs, database: database) }
+        return bytes
+    }
+
+    /// `query` as one JSON array on one line, whatever characters the values hold.
+    static func asJSON(_ query: String) -> String {
+        "SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(q)), '[]'::jsonb)::text FROM (\(query)) q;"
+    }
+
+    /// Decodes what `asJSON` printed.
+    static func decode<Row: Decodable>(_ type: Row.Type, _ bytes: [UInt8]) throws -> [Row] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        do {
+            // Names in databases of encoding SQL_ASCII may not be UTF-8; a replacement character is better than no answer.
+            return try decoder.decode([Row].self, from: Data(String(decoding: bytes, as: UTF8.self).utf8))
+        } catch {
+            throw Failure(.sourceFailed, "psql printed something else than the expected rows (\(error))")
+        }
+    }
+
+    /// Sorts psql's end into codes by its words, which `LC_ALL=C` keeps in English for the client's part.
+    static func failure(_ exit: ProgramExit, programs: ClientPrograms, database: String) -> Failure {
+        let words = programs.redacting(exit.lastWords)
+        let summary = "psql on database '\(database)' failed (\(exit.status)): \(words)"
+        let text = exit.standardError
+        let user = programs.settings.user.map { "'\($0)'" } ?? "the role"
+        if ["password authentication failed", "no password supplied", "fe_sendauth"].contains(where: text.contains) {
+            return Failure(
+                .sourceDenied, summary,
+                hint: "Check the password of \(user) in the plan's 'connection.password'.")
+        }
+        if text.contains("no pg_hba.conf entry") || text.contains("authentication failed") {
+            return Failure(.sourceDenied, summary, hint: "Let \(user) in from here in the server's pg_hba.conf.")
+        }
+        if text.contains("permission denied") || text.contains("must be ") || text.contains("row-level security") {
+            return Failure(
+                .sourceDenied, summary, hint: "Run 'salvor doctor' for the GRANT statements that are missing.")
+        }
+        if text.contains("lock timeout") {
+            return Failure(
+                .sourceFailed, summary,
+                hint: "Another session holds a lock; look at pg_locks, or raise 'lock-timeout'.")
+        }
+        if exit.status == .exited(2) {
+            return Failure(
+                .sourceUnreachable, summary, hint: "Check that the server runs, and the plan's 'connection'.")
+        }
+        return Failure(.sourceFailed, summary)
+    }
+}
