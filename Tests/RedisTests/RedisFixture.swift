@@ -90,8 +90,17 @@ struct RedisFixture {
         for database in try await connection.info().databases.keys {
             _ = try await connection.command("SELECT", String(database))
             for key in try await connection.command("KEYS", "*").elements ?? [] {
-                guard let name = key.text, case .bulk(let value) = try await connection.command("DUMP", name) else {
+                guard let name = key.text, case .bulk(var value) = try await connection.command("DUMP", name) else {
                     continue
+                }
+                // The order inside a hash table is each server's own; everything else is dumped byte for byte.
+                if try await connection.command("OBJECT", "ENCODING", name).text == "hashtable" {
+                    let read = try await connection.command("TYPE", name).text == "set" ? "SMEMBERS" : "HGETALL"
+                    let members = try await connection.command(read, name)
+                    let texts = read == "HGETALL"
+                        ? members.pairs.map { $0.key + "=" + ($0.value.text ?? "") }
+                        : (members.elements ?? []).compactMap(\.text)
+                    value = Array(texts.sorted().joined(separator: "\n").utf8)
                 }
                 var expiry = ""
                 if let moment = try await connection.ifAllowed("PEXPIRETIME", name) {
