@@ -18,6 +18,7 @@ public final class TreeExtractor {
         return all
     }
 
+    private var removed = false
     private var counted = ExtractionReport()
     private let attributes: AttributeSetter
     private let destinations: [(place: ExtractionDestination, chain: DirectoryChain, links: DirectoryChain)]
@@ -58,6 +59,16 @@ public final class TreeExtractor {
         }
     }
 
+    /// Removes a member that was extracted only for others to be linked to.
+    ///
+    /// - Throws: `SystemError`.
+    public func remove(_ path: [UInt8]) throws {
+        let (index, place) = try place(of: path, "the name")
+        let (parent, name) = try destinations[index].chain.parent(of: place)
+        guard withCName(name, { unlinkat(parent, $0, 0) }) == 0 else { throw SystemError("remove", path: path) }
+        removed = true
+    }
+
     /// Sets modes, owners, attributes and times of directories, deepest first, and makes everything durable.
     ///
     /// - Throws: `SystemError`; `ArchiveError.refused` when members were refused and the rules say so.
@@ -73,6 +84,8 @@ public final class TreeExtractor {
         }
         for (index, place, header) in directories {
             let (parent, name) = try destinations[index].chain.parent(of: place)
+            // A directory made only for what was removed again goes, too; any other is not empty.
+            if header == nil, removed, withCName(name, { unlinkat(parent, $0, AT_REMOVEDIR) }) == 0 { continue }
             let directory = try Descriptor.directory(name, in: parent)
             if let header {
                 try attributes.apply(header, to: .descriptor(directory.raw), directory.raw)
