@@ -17,6 +17,11 @@ func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
 }
 
+/// C functions without a library: a header with inline shims over system calls.
+func cHeader(_ name: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/C/\(name)")
+}
+
 func ring(_ folder: String, _ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: swiftSettings)
 }
@@ -54,6 +59,7 @@ let package = Package(
         cLibrary("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
         cLibrary("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         cLibrary("CGpgme", pkgConfig: "gpgme", apt: "libgpgme-dev"),
+        cHeader("CLinux"),
         cLibrary("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
 
         // Core: values, rules, ports, use cases.
@@ -62,9 +68,10 @@ let package = Package(
         ring("Core", "Operations", ["ByteStreams", "Domain", logging]),
 
         // Wrappers: one C library each.
-        ring("Wrappers", "Archiving", ["ByteStreams", "CArchive"]),
+        ring("Wrappers", "Archiving", ["ByteStreams", "CArchive", "CLinux", "FileSystem"]),
         ring("Wrappers", "Compression", ["ByteStreams", "CZstd"]),
         ring("Wrappers", "Encryption", ["ByteStreams", "CGpgme", "Programs"]),
+        ring("Wrappers", "FileSystem", ["ByteStreams", "CLinux"]),
         ring("Wrappers", "Programs", ["ByteStreams", subprocess, systemPackage]),
         ring("Wrappers", "Transfer", ["ByteStreams", "CCurl"]),
 
@@ -75,7 +82,7 @@ let package = Package(
         ring("Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"]),
         ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
-        ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", grdb]),
@@ -96,7 +103,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("ByteStreamsTests", ["ByteStreams"]),
         tests("DomainTests", ["ByteStreams", "Domain"]),
-        tests("ArchivingTests", ["Archiving", "ByteStreams"]),
+        tests("ArchivingTests", ["Archiving", "ByteStreams", "FileSystem"]),
         tests("CompressionTests", ["Compression", "ByteStreams"]),
         tests("EncryptionTests", ["Encryption", "ByteStreams"]),
         tests("TransferTests", ["Transfer", "ByteStreams"]),
@@ -108,7 +115,7 @@ let package = Package(
             ["Repository", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams", "Stores"]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
-        tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams"]),
+        tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),
         tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
         tests("RedisTests", ["Redis", "Domain", "ByteStreams", "Transports"]),
         tests("SQLiteTests", ["SQLite", "Domain", "ByteStreams", "Transports", grdb]),
