@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Domain
+import GRDB
+import Glibc
+
+extension SQLiteAdapter {
+    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
+        try requireLocal()
+        let settings = settings
+        let original = try await Blocking.run { try DatabaseFile.existing(settings.path) }
+        let (copy, inspection) = try await CancellationFlag.run { flag in
+            let copy = try SQLiteCopy(
+                of: original.path, below: settings.temporaryDirectory, busySeconds: settings.busyTimeoutSeconds, flag)
+            return (copy, try SQLiteInspection(copy.path, of: settings.path, flag))
+        }
+        let size = try await Blocking.run { try DatabaseFile.existing(copy.path).size }
+        let name = String(settings.path.split(separator: "/").last ?? "database")
+        _ = try await sink.raw(Self.stream, fileName: name, estimatedBytes: size) { output in
+            try await CancellationFlag.run { flag in
+                var length: UInt64 = 0
+                try FileReading.forEachChunk(of: copy.path) { chunk in
+                    try flag.check()
+                    try output.write(chunk)
+                    length += UInt64(chunk.count)
+                }
+                guard length == size else {
+                    throw Failure(.localInput, "the copy of '\(settings.path)' has \(size) bytes and gave \(length)")
+                }
+                return StreamEnd(length: length)
+            }
+        }
+        return CaptureReport(
+            engine: "SQLite \(try await Self.version())", facts: inspection.facts,
+            restoreData: [
+                "path": .string(settings.path), "uid": .integer(Int64(original.user)),
+                "gid": .integer(Int64(original.group)), "mode": .integer(Int64(original.mode)),
+            ],
+            notices: inspection.notices)
+    }
+
+    func preflight() async -> [Check] {
+        do {
+            try requireLocal()
+            let settings = settings
+            return try await Blocking.run {
+                let file = try DatabaseFile.existing(settings.path)
+                var configuration = Configuration()
+                configuration.readonly = true
+                configuration.busyMode = .timeout(Double(min(settings.busyTimeoutSeconds, 5)))
+                let mode = try saying(settings.path) {
+                    let queue = try DatabaseQueue(path: file.path, configuration: configuration)
+                    defer { try? queue.close() }  // only read
+                    return try queue.unsafeRead { database in
+                        _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master")
+                        return try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? ""
+                    }
+                }
+                var checks = [Check("database", .ok, "'\(settings.path)', \(file.size) bytes, journal mode \(mode)")]
+                let needed = file.size + (DatabaseFile.size(file.path + "-wal") ?? 0)
+                let free = try FileReading.freeBytes(settings.temporaryDirectory)
+                checks.append(
+                    free > needed
+                        ? Check("room", .ok, "\(free) bytes free in '\(settings.temporaryDirectory)'")
+                        : Check(
+                            "room", .failed,
+                            "'\(settings.temporaryDirectory)' has \(free) bytes free; the copy needs \(needed)",
+                            remedy: "Free space there, or set 'temporary-directory'.", code: .localSpace))
+                return checks
+            }
+        } catch {
+            let failure = Failure.wrapping(error, as: .sourceFailed)
+            return [Check("database", .failed, failure.summary, remedy: failure.hint, code: failure.code)]
+        }
+    }
+
+    /// The version of the SQLite library in use.
+    static func version() async throws -> String {
+        try await Blocking.run {
+            try DatabaseQueue().read { try String.fetchOne($0, sql: "SELECT sqlite_version()") ?? "" }
+        }
+    }
+}
