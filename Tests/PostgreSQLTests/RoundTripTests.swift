@@ -31,11 +31,16 @@ struct RoundTripTests {
             #expect(plan.steps.contains { $0.what.contains("Owner;x, app_owner, reader, writer") })
             try await adapter.restoreWhole(captured.restore())
             for database in ["app", "empty", "postgres", Sample.oddName] {
-                let (wanted, found) = (
-                    try await source.dump(database, ["--create"]), try await target.dump(database, ["--create"])
-                )
-                #expect(wanted == found, "database \(database)")
+                // pg_dump itself refuses to write \connect with a name that has a line break.
+                let arguments = database == Sample.oddName ? [] : ["--create"]
+                let wanted = try await source.dump(database, arguments)
+                #expect(try await target.dump(database, arguments) == wanted, "database \(database)")
             }
+            let owners = """
+                SELECT datname, pg_get_userbyid(datdba), shobj_description(oid, 'pg_database') FROM pg_database
+                WHERE datname !~ '__before_' ORDER BY 1
+                """
+            #expect(try await target.sql(owners) == (try await source.sql(owners)))
             let roles = Program(
                 "\(source.binaries)/pg_dumpall", ["--globals-only"],
                 environment: ["PGUSER": "postgres", "LC_ALL": "C"])

@@ -78,6 +78,6 @@ enum Sample {
         SELECT lo_create(4711), lo_put(4711, 0, decode(repeat('00ff10', 5000), 'hex'));
         SELECT lo_from_bytea(0, 'second'); COMMENT ON LARGE OBJECT 4711 IS 'a blob';
         CREATE STATISTICS sales.together ON customer, state FROM sales.item;
-        CREATE PUBLICATION all_items FOR TABLE sales.item;
+        CREATE PUBLICATION all_items FOR TABLE sales.item WITH (publish = 'insert');
         """#
 }
