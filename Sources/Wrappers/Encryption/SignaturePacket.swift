@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import ByteStreams
+import ByteStreams
 
 /// A detached signature's bytes that no signature protects: gpg accepts changes to the unhashed part, to the digest's first
 /// bytes and to the stated lengths of numbers (RFC 4880, 5.2.3). They carry nothing, but an archive in which a flipped bit
