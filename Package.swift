@@ -68,7 +68,7 @@ let package = Package(
         ring("Core", "Operations", ["ByteStreams", "Domain", logging]),
 
         // Wrappers: one C library each.
-        ring("Wrappers", "Archiving", ["ByteStreams", "CArchive", "FileSystem"]),
+        ring("Wrappers", "Archiving", ["ByteStreams", "CArchive", "CLinux", "FileSystem"]),
         ring("Wrappers", "Compression", ["ByteStreams", "CZstd"]),
         ring("Wrappers", "Encryption", ["ByteStreams", "CGpgme", "Programs"]),
         ring("Wrappers", "FileSystem", ["ByteStreams", "CLinux"]),

@@ -4,6 +4,7 @@ import Domain
 import Foundation
 import LocalState
 import Repository
+import Stores
 import TestSupport
 import Testing
 
@@ -12,7 +13,7 @@ struct BundleTests {
     @Test("a full gives back its bytes, whatever their length", arguments: [0, 1, 65_535, 65_536, 65_537, 300_000])
     func full(length: Int) async throws {
         let test = try await TestRepository.make()
-        let bytes = Array(DumpText.rows(8000).prefix(length))
+        let bytes = Array(DumpText.rows(12_000).prefix(length))
         let manifest = try await test.backUp(["dump": bytes], at: 0)
         #expect(manifest.sources[0].streams[0].storage == .full)
         #expect(manifest.rawBytes == UInt64(length))

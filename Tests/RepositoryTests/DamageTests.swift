@@ -3,14 +3,13 @@ import Domain
 import Foundation
 import LocalState
 import Repository
+import Stores
 import TestSupport
 import Testing
 
 /// Every object of a small repository, damaged in every way: validation must notice without a private key.
 @Suite("Damage")
 struct DamageTests {
-    private enum Expectation { case detected }
-
     @Test("a flipped byte anywhere is reported at the checksum level")
     func flips() async throws {
         let test = try await TestRepository.make()

@@ -163,6 +163,9 @@ public struct FormatRepository: BundleRepository {
         } catch let error as EncryptionError {
             throw KeyFailures.verifying(error, id)
         }
+        guard SignaturePacket.isCanonical(signature, over: bytes) else {
+            throw Failure(.signatureInvalid, "the signature of bundle \(id) was changed, although it still verifies")
+        }
         let trusted =
             if let trustedSigner { [trustedSigner.uppercased()] } else { try await descriptor().signers }
         guard trusted.contains(signer) else {

@@ -45,7 +45,8 @@ enum KeyFailures {
                 hint: "Import the signer's public key, from your recovery sheet or the repository's keys/ folder "
                     + "after comparing its fingerprint with the sheet.")
         case .signatureBad, .signatureMissing, .signatureByExpiredKey, .signatureByRevokedKey, .signatureExpired,
-            .damaged, .truncated:
+            .damaged, .truncated, .library:
+            // gpgme reports a signature that is no OpenPGP at all as an error of the call.
             Failure(.signatureInvalid, "bundle \(bundle): \(error)", hint: "Do not trust this bundle; try another.")
         default: failure(error)
         }

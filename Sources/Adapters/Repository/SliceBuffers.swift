@@ -12,7 +12,9 @@ final class SliceBuffers: Sendable {
 
     init(sliceSize: Int, inFlight: Int) {
         self.sliceSize = sliceSize
-        places = DispatchSemaphore(value: inFlight)
+        // Dispatch traps when a semaphore goes away below its first value, as it may after a failed run; so start from 0.
+        places = DispatchSemaphore(value: 0)
+        for _ in 0..<inFlight { places.signal() }
     }
 
     /// Waits for a place for one more full slice; blocks, asking `check` ten times a second whether to go on.
@@ -33,11 +35,6 @@ final class SliceBuffers: Sendable {
         var emptied = buffer
         emptied.removeAll(keepingCapacity: true)
         free.withLock { [emptied] in $0.append(emptied) }
-        places.signal()
-    }
-
-    /// Gives only the place back.
-    func givePlace() {
         places.signal()
     }
 }

@@ -119,6 +119,10 @@ final class SliceSink: ByteSink {
         try buffers.waitForPlace {
             if let error { throw error }
         }
-        continuation.yield(slice)
+        guard case .enqueued = continuation.yield(slice) else {
+            // Ended by `fail` in the meantime.
+            buffers.give(slice.bytes.take())
+            throw error ?? CancellationError()
+        }
     }
 }

@@ -91,11 +91,19 @@ private final class ValidationRun: Sendable {
     private func checkBases(_ table: SegmentTable) async throws {
         for base in Set(table.streams.compactMap(\.base)) {
             try await attempt(BundleLayout.key(base, BundleLayout.manifest)) {
-                let manifest = try await self.repository.manifest(base).manifest
+                let manifest = try await self.baseManifest(base)
                 guard self.level != .presence else { return }
                 let baseTable = try await self.repository.segmentTable(manifest)
                 try await self.checkBytes(of: base, self.expected(manifest, baseTable))
             }
+        }
+    }
+
+    private func baseManifest(_ base: BundleID) async throws -> Manifest {
+        do {
+            return try await repository.manifest(base).manifest
+        } catch let failure as Failure where failure.code == .bundleNotFound {
+            throw Failure(.baseMissing, "this base is not in the repository")
         }
     }
 

@@ -106,18 +106,14 @@ public struct MemberTable: Sendable, Equatable {
     /// - Throws: `Failure(.integrity)` for a damaged line or a wrong count, and what `body` throws.
     public func forEach(_ body: (TreeMember) throws -> Void) throws {
         var iterator = makeIterator()
-        var seen = 0
-        while let member = try iterator.next() {
-            seen += 1
-            try body(member)
-        }
-        guard seen == count else {
-            throw Failure(.integrity, "a member list is damaged: \(seen) lines instead of \(count)")
-        }
+        while let member = try iterator.next() { try body(member) }
     }
 
     /// Reads member after member, for merging with a walk.
-    public func makeIterator() -> MemberIterator { MemberIterator(text: text) }
+    public func makeIterator() -> MemberIterator { MemberIterator(makeCursor()) }
+
+    /// Reads member after member in place, where an allocation per member costs too much.
+    public func makeCursor() -> MemberCursor { MemberCursor(text: text, count: count) }
 
     /// A path for people and for the stored form.
     public static func display(_ path: [UInt8]) -> String {
@@ -126,25 +122,28 @@ public struct MemberTable: Sendable, Equatable {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private mutating func field(_ value: UInt64, radix: UInt64 = 10) {
-        text.append(UInt8(ascii: "\t"))
-        if value == 0 {
-            text.append(UInt8(ascii: "0"))
-            return
+    private mutating func field(_ value: UInt64, radix: UInt64 = 10, isNegative: Bool = false) {
+        // 22 octal digits, a sign and the tab fit into 24 bytes; filled from the end.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24) { digits in
+            var start = 24
+            var rest = value
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % radix)
+                rest /= radix
+            } while rest > 0
+            if isNegative {
+                start -= 1
+                digits[start] = UInt8(ascii: "-")
+            }
+            start -= 1
+            digits[start] = UInt8(ascii: "\t")
+            text.append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[start...]))
         }
-        let start = text.count
-        var rest = value
-        while rest > 0 {
-            text.append(UInt8(ascii: "0") + UInt8(rest % radix))
-            rest /= radix
-        }
-        text[start...].reverse()
     }
 
     private mutating func field(signed value: Int64) {
-        field(value.magnitude)
-        guard value < 0, let tab = text.lastIndex(of: UInt8(ascii: "\t")) else { return }
-        text.insert(UInt8(ascii: "-"), at: tab + 1)
+        field(value.magnitude, isNegative: value < 0)
     }
 
     private static let hexadecimalDigits = Array("0123456789abcdef".utf8)
@@ -176,120 +175,17 @@ public struct MemberTable: Sendable, Equatable {
 
 /// Reads the lines of a `MemberTable` one after the other.
 public struct MemberIterator: Sendable {
-    private let text: [UInt8]
-    private var position = 0
+    private var cursor: MemberCursor
 
-    fileprivate init(text: [UInt8]) {
-        self.text = text
+    fileprivate init(_ cursor: MemberCursor) {
+        self.cursor = cursor
     }
 
     /// The next member; nil at the end.
     ///
-    /// - Throws: `Failure(.integrity)` for a damaged line.
+    /// - Throws: `Failure(.integrity)` for a damaged line or a wrong number of lines.
     public mutating func next() throws -> TreeMember? {
-        guard position < text.count else { return nil }
-        return try text.withUnsafeBufferPointer { try parse($0) }
-    }
-
-    private mutating func parse(_ text: UnsafeBufferPointer<UInt8>) throws -> TreeMember {
-        let damage = Failure(.integrity, "a member list is damaged")
-        guard let kind = TreeMember.Kind(rawValue: text[position]) else { throw damage }
-        position += 1
-        func number(radix: UInt64 = 10) throws -> UInt64 {
-            guard position < text.count, text[position] == UInt8(ascii: "\t") else { throw damage }
-            position += 1
-            var value: UInt64 = 0
-            let start = position
-            while position < text.count, text[position] >= 48, UInt64(text[position] - 48) < radix {
-                let (high, overflow) = value.multipliedReportingOverflow(by: radix)
-                let (sum, carry) = high.addingReportingOverflow(UInt64(text[position] - 48))
-                guard !overflow, !carry else { throw damage }
-                value = sum
-                position += 1
-            }
-            guard position > start else { throw damage }
-            return value
-        }
-        func signed() throws -> Int64 {
-            let isNegative = position + 1 < text.count && text[position + 1] == UInt8(ascii: "-")
-            if isNegative {
-                position += 1
-                // Overwrites nothing: the sign stands where `number` expects the tab, so read the digits by hand.
-                position += 1
-                var value: Int64 = 0
-                let start = position
-                while position < text.count, text[position] >= 48, text[position] <= 57 {
-                    let (high, overflow) = value.multipliedReportingOverflow(by: 10)
-                    let (difference, borrow) = high.subtractingReportingOverflow(Int64(text[position] - 48))
-                    guard !overflow, !borrow else { throw damage }
-                    value = difference
-                    position += 1
-                }
-                guard position > start else { throw damage }
-                return value
-            }
-            guard let value = Int64(exactly: try number()) else { throw damage }
-            return value
-        }
-        let mode = try number(radix: 8)
-        let (user, group) = (try number(), try number())
-        let size = try number()
-        let (modified, changed) = (try signed(), try signed())
-        let (inode, offset, length) = (try number(), try number(), try number())
-        guard let mode = UInt32(exactly: mode), let user = UInt32(exactly: user), let group = UInt32(exactly: group)
-        else { throw damage }
-        let digest = try digestField(text, damage)
-        let path = try pathField(text, damage)
-        return TreeMember(
-            path: path, kind: kind, mode: mode, userID: user, groupID: group, size: size, modified: modified,
-            changed: changed, inode: inode, offset: offset, length: length, sha256: digest)
-    }
-
-    private mutating func digestField(_ text: UnsafeBufferPointer<UInt8>, _ damage: Failure) throws -> SHA256Digest? {
-        guard position + 1 < text.count, text[position] == UInt8(ascii: "\t") else { throw damage }
-        position += 1
-        if text[position] == UInt8(ascii: "-") {
-            position += 1
-            return nil
-        }
-        guard position + 64 <= text.count else { throw damage }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        for index in stride(from: position, to: position + 64, by: 2) {
-            guard let high = Self.digit(text[index]), let low = Self.digit(text[index + 1]) else { throw damage }
-            bytes.append(high << 4 | low)
-        }
-        position += 64
-        return SHA256Digest(bytes: bytes)
-    }
-
-    private mutating func pathField(_ text: UnsafeBufferPointer<UInt8>, _ damage: Failure) throws -> [UInt8] {
-        guard position < text.count, text[position] == UInt8(ascii: "\t") else { throw damage }
-        position += 1
-        var path: [UInt8] = []
-        while position < text.count, text[position] != UInt8(ascii: "\n") {
-            if text[position] == UInt8(ascii: "\\") {
-                guard position + 3 < text.count, text[position + 1] == UInt8(ascii: "x"),
-                    let high = Self.digit(text[position + 2]), let low = Self.digit(text[position + 3])
-                else { throw damage }
-                path.append(high << 4 | low)
-                position += 4
-            } else {
-                path.append(text[position])
-                position += 1
-            }
-        }
-        guard position < text.count, !path.isEmpty else { throw damage }
-        position += 1
-        return path
-    }
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        default: nil
-        }
+        try cursor.advance() ? cursor.member : nil
     }
 }
 
@@ -297,6 +193,11 @@ public struct MemberIterator: Sendable {
 public enum WalkOrder {
     /// Negative, zero or positive as `left` comes before, is, or comes after `right`.
     public static func compare(_ left: [UInt8], _ right: [UInt8]) -> Int {
+        left.withUnsafeBufferPointer { left in right.withUnsafeBufferPointer { compare(left, $0) } }
+    }
+
+    /// The same for bytes in place.
+    public static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
         let shared = min(left.count, right.count)
         var index = 0
         while index < shared {

@@ -53,27 +53,24 @@ public struct BaseFingerprints: Sendable {
         bytes.withUnsafeBytes { add($0) }
     }
 
-    /// Of the windows in `pending`, keeps the one with the most changes from byte to byte: in padded rows that is the
-    /// one that holds the key.
+    /// Of the windows in `pending` that may be samples, keeps the one with the most changes from byte to byte: in padded
+    /// rows that is one that holds the key.
     private mutating func takeSample(blockStart: UInt64) {
         defer { pending.removeAll(keepingCapacity: true) }
-        var best = (changes: Self.leastChanges - 1, start: -1)
+        var best = (changes: Self.leastChanges - 1, start: -1, hash: UInt64(0))
         pending.withUnsafeBufferPointer { bytes in
-            for start in stride(from: 0, through: bytes.count - RollingHash.span, by: RollingHash.span / 2) {
+            var hash: UInt64 = 0
+            for end in bytes.indices {
+                hash = (hash &<< 1) &+ RollingHash.table[Int(bytes[end])]
+                let start = end + 1 - RollingHash.span
+                guard start >= 0, RollingHash.isSampled(hash) else { continue }
                 var changes = 0
-                for index in (start + 1)..<(start + RollingHash.span) where bytes[index] != bytes[index - 1] {
-                    changes += 1
-                }
-                if changes > best.changes { best = (changes, start) }
+                for index in (start + 1)...end where bytes[index] != bytes[index - 1] { changes += 1 }
+                if changes > best.changes { best = (changes, start, hash) }
             }
         }
         guard best.start >= 0 else { return }
-        let hash = pending.withUnsafeBufferPointer { bytes in
-            RollingHash.table.withUnsafeBufferPointer { table in
-                guard let bytes = bytes.baseAddress, let table = table.baseAddress else { return UInt64(0) }
-                return RollingHash.value(bytes + best.start, table)
-            }
-        }
+        let hash = best.hash
         samples.append(Sample(hash: hash, position: blockStart + UInt64(best.start)))
         if samples.count == Self.limit {
             interval *= 2

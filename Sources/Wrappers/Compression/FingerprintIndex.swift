@@ -32,7 +32,7 @@ struct FingerprintIndex: Sendable {
             }
             start = end
         }
-        // A word a sample and two bits in it: about one position in 600 is looked up in vain.
+        // A word a sample and two bits in it: about one value in 600 is looked up in vain.
         var bits: UInt64 = 10
         while bits < 20, 1 << bits < hashes.count { bits += 1 }
         shift = 64 - bits
@@ -71,26 +71,44 @@ struct FingerprintIndex: Sendable {
         _ bytes: UnsafePointer<UInt8>, _ count: Int, _ table: UnsafePointer<UInt64>, _ bitmap: UnsafePointer<UInt64>,
         _ distances: inout [Int64]
     ) {
-        let (shift, mixer) = (shift, Self.mixer)
         var hash = RollingHash.value(bytes, table)
-        var last: UInt64 = 0
+        var last = ~hash
         var position = RollingHash.span
-        while true {
-            let mixed = hash &* mixer
-            let mask = Self.mask(mixed)
-            if bitmap[Int(truncatingIfNeeded: mixed &>> shift)] & mask == mask, hash != last {
-                last = hash
-                let start = Int64(position &- RollingHash.span)
-                var index = firstIndex(of: hash)
-                while index < hashes.count, hashes[index] == hash {
-                    distances.append(Int64(bitPattern: positions[index]) &- start)
-                    index &+= 1
-                }
+        look(up: hash, endingAt: position, bitmap, &last, &distances)
+        // Two bytes a turn: the second value does not wait for the first, which halves the chain of dependent steps.
+        while position &+ 1 < count {
+            let first = table[Int(bytes[position])]
+            let middle = (hash &<< 1) &+ first
+            hash = (hash &<< 2) &+ ((first &<< 1) &+ table[Int(bytes[position &+ 1])])
+            position &+= 2
+            if RollingHash.isSampled(middle) {
+                look(up: middle, endingAt: position &- 1, bitmap, &last, &distances)
+            }
+            if RollingHash.isSampled(hash) {
+                look(up: hash, endingAt: position, bitmap, &last, &distances)
                 if distances.count >= Self.hitLimit { return }
             }
-            guard position < count else { return }
-            hash = (hash &<< 1) &+ table[Int(bytes[position])]
-            position &+= 1
+        }
+        guard position < count else { return }
+        look(
+            up: (hash &<< 1) &+ table[Int(bytes[position])], endingAt: position &+ 1, bitmap, &last, &distances)
+    }
+
+    @inline(never)
+    private func look(
+        up hash: UInt64, endingAt end: Int, _ bitmap: UnsafePointer<UInt64>, _ last: inout UInt64,
+        _ distances: inout [Int64]
+    ) {
+        let mixed = hash &* Self.mixer
+        let mask = Self.mask(mixed)
+        // The same value again is a run of equal bytes.
+        guard bitmap[Int(truncatingIfNeeded: mixed &>> shift)] & mask == mask, hash != last else { return }
+        last = hash
+        let start = Int64(end &- RollingHash.span)
+        var index = firstIndex(of: hash)
+        while index < hashes.count, hashes[index] == hash {
+            distances.append(Int64(bitPattern: positions[index]) &- start)
+            index &+= 1
         }
     }
 

@@ -17,6 +17,10 @@ enum RollingHash {
         }
     }()
 
+    /// Whether a value may be a sample: one in 64 may, so that most positions need no look-up.
+    @inline(__always)
+    static func isSampled(_ hash: UInt64) -> Bool { hash &>> 58 == 0 }
+
     /// The value of the 64 bytes at `start`.
     static func value(_ bytes: UnsafePointer<UInt8>, _ table: UnsafePointer<UInt64>) -> UInt64 {
         var hash: UInt64 = 0

@@ -24,8 +24,10 @@ public enum EncryptionError: Error, Sendable, Equatable {
     case keyGenerationFailed(String)
 
     // Decrypting.
-    /// None of the message's recipients has its secret key here, or it cannot be unlocked; key ids as the message names them.
+    /// None of the message's recipients has its secret key here; key ids as the message names them.
     case noSecretKey([String])
+    /// The secret key is here, but gpg-agent could not use it: no or a wrong passphrase, nobody to ask for it, no card.
+    case keyLocked(String)
     case damaged(String)
     case truncated
     case tooLarge(limit: Int)
@@ -67,6 +69,7 @@ extension EncryptionError: CustomStringConvertible {
         case .noSecretKey(let ids):
             "no secret key here decrypts the message"
                 + (ids.isEmpty ? "" : " (made for \(ids.joined(separator: ", ")))")
+        case .keyLocked(let reason): "the secret key cannot be unlocked: \(reason)"
         case .damaged(let reason): "the message is damaged: \(reason)"
         case .truncated: "the message is truncated"
         case .tooLarge(let limit): "the message holds more than \(limit) bytes"

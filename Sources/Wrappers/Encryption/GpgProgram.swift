@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
+import Glibc
 import Programs
 import Synchronization
 
@@ -37,8 +38,21 @@ enum GpgProgram {
         }
     }
 
-    /// Neither terminal nor the user's gpg.conf may change what happens; messages in English, for errors only.
-    static let commonArguments = ["--batch", "--no-tty", "--no-options", "--quiet", "--status-fd", "2"]
+    /// Neither terminal nor the user's gpg.conf may change what happens.
+    private static let commonArguments = ["--batch", "--no-tty", "--no-options", "--status-fd", "2"]
+
+    /// Messages in English, since they end up in errors; and the terminal on which gpg-agent may ask for a passphrase,
+    /// which it cannot find out in a session of its own.
+    private static let environment: [String: String] = {
+        var environment = ["LC_ALL": "C"]
+        if getenv("GPG_TTY") == nil {
+            var name = [CChar](repeating: 0, count: 256)
+            if ttyname_r(STDIN_FILENO, &name, name.count) == 0 {
+                environment["GPG_TTY"] = name.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } }
+            }
+        }
+        return environment
+    }()
 
     /// Runs `gpg`, writing `input` and reading its output at the same time.
     ///
@@ -51,7 +65,7 @@ enum GpgProgram {
         let place = home.map { ["--homedir", $0] } ?? []
         do {
             let (result, exit) = try await ChildProgram.run(
-                "gpg", commonArguments + place + arguments, environment: ["LC_ALL": "C"],
+                "gpg", commonArguments + place + arguments, environment: environment,
                 standardErrorLine: { line in
                     guard line.starts(with: Array("[GNUPG:] ".utf8)) else { return }
                     // A hostile message could make gpg talk without end.

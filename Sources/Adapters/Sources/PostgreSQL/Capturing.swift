@@ -74,7 +74,7 @@ struct Capturing: Sendable {
 
     private func captureGlobals() async throws {
         let settings = server.settings
-        var arguments = ["--database=\(settings.maintenanceDatabase)", "--globals-only"]
+        var arguments = ["--database=\(server.home)", "--globals-only"]
         if !settings.capturesRolePasswords { arguments.append("--no-role-passwords") }
         let program = server.programs.program("pg_dumpall", database: nil, arguments)
         _ = try await sink.raw("globals", fileName: "globals.sql", estimatedBytes: nil) { sink in

@@ -113,17 +113,17 @@ struct Preflight: Sendable {
     private static let query = """
         WITH c AS (SELECT c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relnamespace
             FROM pg_class c WHERE c.relpersistence <> 't' AND \(CatalogFacts.isOrdinary("c.relnamespace")))
-        SELECT (SELECT coalesce(jsonb_agg(oid::regclass::text ORDER BY 1), '[]'::jsonb) FROM c
+        SELECT (SELECT coalesce(jsonb_agg(oid::regclass::text ORDER BY oid::regclass::text), '[]'::jsonb) FROM c
                 WHERE relkind IN ('r', 'p', 'm', 'S', 'v') AND NOT (has_table_privilege(oid, 'SELECT')
                     AND has_schema_privilege(relnamespace, 'USAGE'))) AS unreadable,
-            (SELECT coalesce(jsonb_agg(oid::regclass::text ORDER BY 1), '[]'::jsonb) FROM c
+            (SELECT coalesce(jsonb_agg(oid::regclass::text ORDER BY oid::regclass::text), '[]'::jsonb) FROM c
                 WHERE relrowsecurity AND (relforcerowsecurity OR NOT pg_has_role(relowner, 'USAGE'))) AS row_security,
             (SELECT count(*) FROM pg_largeobject_metadata) AS large_objects,
             (SELECT count(*) FROM pg_largeobject_metadata m WHERE NOT pg_has_role(m.lomowner, 'USAGE')
                 AND current_setting('lo_compat_privileges') = 'off' AND NOT EXISTS (SELECT FROM aclexplode(m.lomacl) a
                     WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE'))))
                 AS unreadable_large_objects,
-            (SELECT coalesce(jsonb_agg(i.indexrelid::regclass::text ORDER BY 1), '[]'::jsonb) FROM pg_index i
+            (SELECT coalesce(jsonb_agg(i.indexrelid::regclass::text ORDER BY i.indexrelid), '[]'::jsonb) FROM pg_index i
                 JOIN pg_class k ON k.oid = i.indexrelid WHERE NOT i.indisvalid AND k.relkind = 'i') AS invalid_indexes,
             (SELECT count(*) FROM c WHERE relkind = 'f') AS foreign_tables,
             (SELECT count(*) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid

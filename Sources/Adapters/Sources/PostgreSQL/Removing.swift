@@ -17,13 +17,13 @@ struct Removing {
                 .conflict, "the restored database '\(item.live)' is live", hint: "Roll the restore back, or settle it.")
         }
         for (index, item) in state.items.enumerated() {
-            let runner = server.neutralDatabase(apartFrom: [item.live, item.staged])
+            let server = server.away(from: item.names)
             if item.stage == .promoting, let old = list.with(id: item.liveID), !old.allowsConnections {
-                try await server.execute(DatabaseStatements.allowConnections(old.name, true), in: runner)
+                try await server.execute(DatabaseStatements.allowConnections(old.name, true))
             }
             if let copy = list.named(item.staged), item.stagedID == nil || copy.oid == item.stagedID {
                 await journal.note("dropping the staged database '\(item.staged)'")
-                try await server.execute(DatabaseStatements.drop(item.staged), in: runner)
+                try await server.execute(DatabaseStatements.drop(item.staged))
             }
             state.items[index].stage = .abandoned
             try await state.save(journal)
@@ -54,9 +54,7 @@ struct Removing {
         for (index, item) in state.items.enumerated() where item.stage != .settled {
             if let old = list.with(id: item.liveID), old.name == item.before {
                 await journal.note("dropping the old database '\(item.before)'")
-                try await server.execute(
-                    DatabaseStatements.drop(item.before),
-                    in: server.neutralDatabase(apartFrom: [item.live, item.before]))
+                try await server.away(from: item.names).execute(DatabaseStatements.drop(item.before))
             }
             state.items[index].stage = .settled
             try await state.save(journal)

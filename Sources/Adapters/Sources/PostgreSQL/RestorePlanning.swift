@@ -85,7 +85,7 @@ struct RestorePlanning: Sendable {
                     .init(
                         "stage", "create the missing roles \(roles.sorted().joined(separator: ", "))",
                         command: server.programs.program(
-                            "psql", database: server.settings.maintenanceDatabase, Psql.arguments
+                            "psql", database: server.home, Psql.arguments
                         ).commandLine))
                 if !choice.cluster.hasRolePasswords {
                     plan.warnings.append("the bundle holds no passwords: the new roles cannot log in with one")
@@ -141,8 +141,8 @@ struct RestorePlanning: Sendable {
         if record.subscriptions > 0 {
             plan.warnings.append("subscriptions of database '\(record.name)' come back disabled")
         }
-        let runner = server.neutralDatabase(apartFrom: [live, staged])
-        let psql = server.programs.program("psql", database: runner, Psql.arguments).commandLine
+        let runner = server.away(from: [live, staged, before])
+        let psql = server.programs.program("psql", database: runner.home, Psql.arguments).commandLine
         plan.steps += [
             .init(
                 "stage",

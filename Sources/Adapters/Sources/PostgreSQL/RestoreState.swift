@@ -30,6 +30,9 @@ struct RestoreState: Codable, Sendable {
         var stagedID: Int64?
         /// Object id of the database that was live when promotion began; nil: there was none.
         var liveID: Int64?
+
+        /// Every name the database has or gets, for working on it from elsewhere.
+        var names: [String] { [live, staged, before] }
     }
 
     var format = 1

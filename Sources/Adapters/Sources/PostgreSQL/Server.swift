@@ -6,6 +6,8 @@ struct Server: Sendable {
     let programs: ClientPrograms
     let settings: PostgreSQLSettings
     let identity: ServerIdentity
+    /// The database for what belongs to no database: the maintenance database, or another one while that one is shut.
+    var home: String
 
     var transport: any Transport { programs.transport }
 
@@ -18,17 +20,11 @@ struct Server: Sendable {
         let programs = ClientPrograms(
             transport: environment.transport, settings: settings, folder: settings.programs, password: password)
         let session = Psql(programs: programs)
-        guard
-            let row = try await session.rows(
-                ServerIdentity.Row.self, ServerIdentity.query, settings.maintenanceDatabase
-            )
-            .first
-        else { throw Failure(.sourceUnreachable, "the server does not say who it is") }
+        let (home, row) = try await identify(session, settings)
         let identifier: String?
         do {
             identifier = try await session.rows(
-                Named.self, "SELECT system_identifier::text AS name FROM pg_control_system()",
-                settings.maintenanceDatabase
+                Named.self, "SELECT system_identifier::text AS name FROM pg_control_system()", home
             ).first?.name
         } catch let error as Failure where error.code == .sourceDenied {
             // Some hosted servers keep it to themselves; then the identity stays unknown, which the plan says.
@@ -36,25 +32,50 @@ struct Server: Sendable {
         }
         return Server(
             programs: programs.matching(major: row.number / 10000), settings: settings,
-            identity: ServerIdentity(row: row, systemIdentifier: identifier))
+            identity: ServerIdentity(row: row, systemIdentifier: identifier), home: home)
+    }
+
+    /// Asks in the maintenance database, or in another one when a restore that was killed has left that one shut or
+    /// renamed: the way back must not depend on it.
+    private static func identify(
+        _ session: Psql, _ settings: PostgreSQLSettings
+    ) async throws -> (String, ServerIdentity.Row) {
+        var first: Failure?
+        for home in [settings.maintenanceDatabase, "postgres", "template1"] {
+            do {
+                if let row = try await session.rows(ServerIdentity.Row.self, ServerIdentity.query, home).first {
+                    return (home, row)
+                }
+            } catch let error as Failure {
+                let isShut = ["not currently accepting connections", "does not exist"].contains {
+                    error.summary.contains($0)
+                }
+                guard isShut, !error.summary.contains("role ") else { throw first ?? error }
+                first = first ?? error
+            }
+        }
+        throw first ?? Failure(.sourceUnreachable, "the server does not say who it is")
     }
 
     /// The rows of a query, by column name in snake case.
     func rows<Row: Decodable & Sendable>(
         _ type: Row.Type, _ query: String, in database: String? = nil
     ) async throws -> [Row] {
-        try await Psql(programs: programs).rows(type, query, database ?? settings.maintenanceDatabase)
+        try await Psql(programs: programs).rows(type, query, database ?? home)
     }
 
     /// Runs statements one after another, each committed by itself unless `script` says otherwise; stops at the first
     /// error.
     func execute(_ script: String, in database: String? = nil) async throws {
-        _ = try await Psql(programs: programs).text(script, database ?? settings.maintenanceDatabase)
+        _ = try await Psql(programs: programs).text(script, database ?? home)
     }
 
-    /// A database other than those named, to work on them from.
-    func neutralDatabase(apartFrom names: [String]) -> String {
-        [settings.maintenanceDatabase, "postgres", "template1"].first { !names.contains($0) } ?? "template1"
+    /// The same server worked on from a database other than those named.
+    func away(from names: [String]) -> Server {
+        var server = self
+        server.home =
+            [home, settings.maintenanceDatabase, "postgres", "template1"].first { !names.contains($0) } ?? "template1"
+        return server
     }
 
     /// `PostgreSQL 15.20 at /run/postgresql:5432, system 7710…`.

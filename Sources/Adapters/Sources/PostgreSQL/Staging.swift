@@ -96,10 +96,11 @@ struct Staging {
 
     private mutating func stage(_ record: DatabaseRecord, _ index: Int, _ target: RestoreTarget) async throws {
         let item = state.items[index]
+        let server = server.away(from: item.names)
         let present = try await DatabaseList.read(server).named(item.staged)
         if item.stage == .staged, let present, present.oid == item.stagedID { return }
         // The name holds this restore's id and the journal has it: what is there is our own half-made copy.
-        if present != nil { try await server.execute(DatabaseStatements.drop(item.staged), in: runner(item)) }
+        if present != nil { try await server.execute(DatabaseStatements.drop(item.staged)) }
         state.items[index].stage = .creating
         state.items[index].stagedID = nil
         try await state.save(journal)
@@ -108,8 +109,7 @@ struct Staging {
             DatabaseStatements.create(
                 item.staged, like: record, major: server.identity.major, tablespaces: target.tablespaces)
                 // Nobody but its owner has business in a half-made copy.
-                + "\nREVOKE ALL ON DATABASE \(SQLText.identifier(item.staged)) FROM PUBLIC;",
-            in: runner(item))
+                + "\nREVOKE ALL ON DATABASE \(SQLText.identifier(item.staged)) FROM PUBLIC;")
         let isPlaced = choice.missingTablespaces(target.tablespaces).isEmpty
         try await load(record, into: item.staged, withTablespaces: isPlaced)
         try await server.execute("ANALYZE;", in: item.staged)
@@ -119,10 +119,6 @@ struct Staging {
         state.items[index].stagedID = made.oid
         state.items[index].stage = .staged
         try await state.save(journal)
-    }
-
-    private func runner(_ item: RestoreState.Item) -> String {
-        server.neutralDatabase(apartFrom: [item.live, item.staged])
     }
 
     /// `pg_restore`, from a file with several workers, or from standard input with one.

@@ -40,6 +40,7 @@ struct Swapping {
 
     private mutating func promote(_ index: Int) async throws {
         let item = state.items[index]
+        let server = server.away(from: item.names)
         let list = try await DatabaseList.read(server)
         guard let staged = list.with(id: item.stagedID) else {
             throw Failure(
@@ -62,25 +63,23 @@ struct Swapping {
         state.items[index].stage = .promoting
         try await state.save(journal)
         await journal.note("promoting '\(staged.name)' to '\(item.live)'")
-        try await applyProperties(record, to: staged.name)
-        let runner = server.neutralDatabase(apartFrom: [item.live, item.staged])
-        for entry in [live, staged].compactMap({ $0 }) { try await shut(entry, from: runner) }
+        try await applyProperties(record, to: staged.name, server)
+        for entry in [live, staged].compactMap({ $0 }) { try await shut(entry, server) }
         var script = ["BEGIN;"]
         if live != nil { script.append(DatabaseStatements.rename(item.live, to: item.before)) }
         script += [
             DatabaseStatements.rename(staged.name, to: item.live), DatabaseStatements.allowConnections(item.live, true),
             "COMMIT;",
         ]
-        try await server.execute(script.joined(separator: "\n"), in: runner)
+        try await server.execute(script.joined(separator: "\n"))
         state.items[index].stage = .promoted
         try await state.save(journal)
     }
 
-    private func applyProperties(_ record: DatabaseRecord, to name: String) async throws {
-        let runner = server.neutralDatabase(apartFrom: [name])
-        try await server.execute(DatabaseStatements.properties(name, like: record), in: runner)
+    private func applyProperties(_ record: DatabaseRecord, to name: String, _ server: Server) async throws {
+        try await server.execute(DatabaseStatements.properties(name, like: record))
         for statement in DatabaseStatements.settings(name, like: record) {
-            do { try await server.execute(statement, in: runner) } catch let error as Failure
+            do { try await server.execute(statement) } catch let error as Failure
                 where error.summary.contains("unrecognized configuration parameter")
             {
                 await journal.note("a setting that this server does not know was left out: \(statement)")
@@ -89,11 +88,11 @@ struct Swapping {
     }
 
     /// Keeps clients out of a database and ends their sessions. In this order, or they would come back in between.
-    private func shut(_ entry: DatabaseList.Entry, from runner: String) async throws {
-        try await server.execute(DatabaseStatements.allowConnections(entry.name, false), in: runner)
+    private func shut(_ entry: DatabaseList.Entry, _ server: Server) async throws {
+        try await server.execute(DatabaseStatements.allowConnections(entry.name, false))
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
-            try await server.execute(DatabaseStatements.terminate(id: entry.oid), in: runner)
+            try await server.execute(DatabaseStatements.terminate(id: entry.oid))
             let sessions = try await DatabaseList.read(server).with(id: entry.oid)?.sessions ?? 0
             if sessions == 0 { return }
             guard ContinuousClock.now < deadline else {
@@ -110,10 +109,10 @@ struct Swapping {
     private mutating func rollBack(_ index: Int) async throws {
         let item = state.items[index]
         guard [.promoting, .promoted, .settled].contains(item.stage) else { return }
+        let server = server.away(from: item.names)
         let list = try await DatabaseList.read(server)
         let copy = list.with(id: item.stagedID)
         let old = list.with(id: item.liveID)
-        let runner = server.neutralDatabase(apartFrom: [item.live, item.staged, item.before])
         if let copy, copy.name == item.live {
             if item.liveID != nil, old?.name != item.before {
                 throw Failure(
@@ -121,7 +120,7 @@ struct Swapping {
                     hint: "The restore was settled; restore an earlier bundle instead.")
             }
             await journal.note("putting the old '\(item.live)' back")
-            try await shut(copy, from: runner)
+            try await shut(copy, server)
             var script = ["BEGIN;", DatabaseStatements.rename(item.live, to: item.staged)]
             if old != nil {
                 script += [
@@ -131,15 +130,15 @@ struct Swapping {
             }
             // The copy may hold what was written since the promotion: it is kept, and can be looked at.
             script += [DatabaseStatements.allowConnections(item.staged, true), "COMMIT;"]
-            try await server.execute(script.joined(separator: "\n"), in: runner)
+            try await server.execute(script.joined(separator: "\n"))
         } else {
             // Not swapped, or put back already: only the closed doors may have to be opened again.
             if let old, old.name == item.before, list.named(item.live) == nil {
-                try await server.execute(DatabaseStatements.rename(item.before, to: item.live), in: runner)
+                try await server.execute(DatabaseStatements.rename(item.before, to: item.live))
             }
             for entry in [old, copy].compactMap({ $0 }) where !entry.allowsConnections {
                 let name = entry.name == item.before ? item.live : entry.name
-                try await server.execute(DatabaseStatements.allowConnections(name, true), in: runner)
+                try await server.execute(DatabaseStatements.allowConnections(name, true))
             }
         }
         state.items[index].stage = .rolledBack
