@@ -91,7 +91,7 @@ let package = Package(
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
-        ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", grdb]),
+        ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb]),
 
         // Apps: the composition root.
         .executableTarget(

@@ -53,3 +53,22 @@ struct DatabaseFile: Sendable {
         return lstat(path, &status) == 0 ? UInt64(status.st_size) : nil
     }
 }
+
+extension DatabaseFile {
+    /// The folder of a path that begins with `/`.
+    static func folder(of path: String) -> String {
+        let folder = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
+        return folder.isEmpty ? "/" : String(folder)
+    }
+
+    /// Where `path` leads: through symbolic links when there is a file, else in its folder.
+    static func resolve(_ path: String) throws -> String {
+        if let file = try find(path) { return file.path }
+        let folder = folder(of: path)
+        guard let resolved = realpath(folder, nil) else { throw Failure.system("look at", folder, errno) }
+        defer { free(resolved) }
+        let name = path[(path.lastIndex(of: "/") ?? path.startIndex)...]
+        let real = String(cString: resolved)
+        return real == "/" ? String(name) : real + name
+    }
+}

@@ -12,6 +12,8 @@ final class SQLiteCopy: Sendable {
     private let folder: String
     /// The copy, one file without a journal.
     let path: String
+    /// The original's journal mode, such as `wal` or `delete`.
+    let journalMode: String
 
     /// Copies the database at `source` as it is at one moment, while others go on writing. Blocks.
     ///
@@ -25,7 +27,12 @@ final class SQLiteCopy: Sendable {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Failure.system("create", path, errno) }
         close(descriptor)
-        try Self.copy(source, to: path, busySeconds: busySeconds, flag)
+        do {
+            journalMode = try Self.copy(source, to: path, busySeconds: busySeconds, flag)
+        } catch {
+            try? FileManager.default.removeItem(atPath: folder)  // the first error is the one to tell
+            throw error
+        }
         // The copy says of itself that it has a write-ahead log when the original does; it is to be one plain file.
         let queue = try saying(path) { try DatabaseQueue(path: path) }
         try saying(source) {
@@ -46,11 +53,11 @@ final class SQLiteCopy: Sendable {
 
     private struct Restarted: Error {}
 
-    private static func copy(_ source: String, to path: String, busySeconds: Int, _ flag: CancellationFlag) throws {
+    private static func copy(_ source: String, to path: String, busySeconds: Int, _ flag: CancellationFlag) throws -> String {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(TimeInterval(busySeconds))
-        try saying(source) {
+        return try saying(source) {
             let from = try DatabaseQueue(path: source, configuration: configuration)
             let to = try DatabaseQueue(path: path)
             defer {
@@ -58,19 +65,21 @@ final class SQLiteCopy: Sendable {
                 try? from.close()
                 try? to.close()
             }
-            let mode = try from.unsafeRead { try String.fetchOne($0, sql: "PRAGMA journal_mode") }
+            let mode = try from.unsafeRead { try String.fetchOne($0, sql: "PRAGMA journal_mode") ?? "" }.lowercased()
             // With a write-ahead log, a reader's moment stays while others write, so it is held from the first page to
             // the last. With a rollback journal that would hold up every writer for the whole copy: there, SQLite starts
             // again when somebody wrote, and only when that does not end, writers are held up.
-            if mode?.lowercased() != "wal" {
+            if mode != "wal" {
                 do {
-                    return try from.unsafeRead { try step($0, to, flag, restarts: 3) }
+                    try from.unsafeRead { try step($0, to, flag, restarts: 3) }
+                    return mode
                 } catch is Restarted {}
             }
             try from.read { database in
                 _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master")
                 try step(database, to, flag, restarts: 0)
             }
+            return mode
         }
     }
 
