@@ -161,7 +161,11 @@ import Testing
         let count = Mutex(0)
         let service = try HTTPDouble { request in
             // Busy at first: the platform's agent may just be starting.
-            if count.withLock({ $0 += 1; return $0 }) == 1 { return .response(503) }
+            if count.withLock({
+                $0 += 1; return $0
+            }) == 1 {
+                return .response(503)
+            }
             guard request.path == "/v2/credentials", request.header("Authorization") == "file-token" else {
                 return .response(403)
             }
