@@ -22,8 +22,12 @@ func cHeader(_ name: String) -> Target {
     .systemLibrary(name: name, path: "Sources/C/\(name)")
 }
 
-func ring(_ folder: String, _ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: swiftSettings)
+func ring(
+    _ folder: String, _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", resources: resources,
+        swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -79,7 +83,9 @@ let package = Package(
         ring("Adapters", "LocalState", ["ByteStreams", "Domain"]),
         ring("Adapters", "PlanFiles", ["Domain", yams]),
         ring("Adapters", "Reporting", ["Domain", logging]),
-        ring("Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"]),
+        ring(
+            "Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"],
+            resources: [.embedInCode("Resources/RECOVER.md"), .embedInCode("Resources/recover.sh")]),
         ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),

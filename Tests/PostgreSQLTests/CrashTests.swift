@@ -11,8 +11,13 @@ final class MortalTransport: Transport {
     struct Killed: Error {}
 
     private let remaining: Mutex<Int>
+    private let cancels: Bool
 
-    init(programs: Int) { remaining = Mutex(programs) }
+    /// - Parameter cancels: instead of dying, cancel the task once and go on living.
+    init(programs: Int, cancels: Bool = false) {
+        remaining = Mutex(programs)
+        self.cancels = cancels
+    }
 
     var description: String { "mortal" }
     var reachesLocalFiles: Bool { true }
@@ -24,7 +29,8 @@ final class MortalTransport: Transport {
             defer { left -= 1 }
             return left > 0
         }
-        guard lives else { throw Killed() }
+        if cancels, !lives, remaining.withLock({ $0 }) == -1 { withUnsafeCurrentTask { $0?.cancel() } }
+        guard lives || cancels else { throw Killed() }
         return try await LocalTransport().run(program, body)
     }
 
@@ -84,6 +90,26 @@ struct CrashTests {
             }
             #expect(steps > 10)
             #expect(try await copies(server) == ["backup", "backup"])
+        }
+    }
+
+    @Test("cancelled anywhere in a promotion, the live databases are whole and open at once")
+    func cancelled() async throws {
+        try await withServers(15) { servers in
+            let server = servers[0]
+            let captured = try await prepared(server)
+            let restore = captured.restore()
+            let journal = MemoryJournal()
+            try await (try Fixture.adapter(server)).stage(restore, journal: journal)
+            let staged = try await server.sql(list, database: "template1")
+            for steps in stride(from: 2, to: 14, by: 2) {
+                let adapter = try Fixture.adapter(
+                    server, transport: MortalTransport(programs: steps, cancels: true))
+                let promotion = Task { try await adapter.promote(restore, journal: journal) }
+                await #expect(throws: (any Error).self) { try await promotion.value }
+                #expect(try await copies(server) == ["live", "live"], "after \(steps) programs")
+                #expect(try await server.sql(list, database: "template1") == staged, "after \(steps) programs")
+            }
         }
     }
 

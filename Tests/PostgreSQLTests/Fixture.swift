@@ -34,7 +34,7 @@ struct Fixture: Sendable {
     /// An adapter for `server` over TCP with a password, with `settings` besides the connection.
     static func adapter(
         _ server: ThrowawayPostgreSQL, user: String = "postgres", password: String = ThrowawayPostgreSQL.password,
-        programs: String? = nil, transport: any Transport = LocalTransport(),
+        programs: String? = nil, namesPrograms: Bool = true, transport: any Transport = LocalTransport(),
         _ settings: KeyValuePairs<String, ConfigNode> = [:]
     ) throws -> any SourceAdapter {
         let connection = mapping([
@@ -42,8 +42,9 @@ struct Fixture: Sendable {
             "password": text(password),
         ])
         var pairs: [(key: String, mark: ConfigMark, value: ConfigNode)] = [
-            ("connection", mark, connection), ("programs", mark, text(programs ?? server.binaries)),
+            ("connection", mark, connection)
         ]
+        if namesPrograms { pairs.append(("programs", mark, text(programs ?? server.binaries))) }
         pairs += settings.map { ($0.key, mark, $0.value) }
         return try PostgreSQLFactory().make(
             AdapterEnvironment(

@@ -14,6 +14,7 @@ struct RoundTripTests {
         try await withServers(15, 15) { servers in
             let (source, target) = (servers[0], servers[1])
             try await Sample.fill(source)
+            try await Sample.fillEncodings(source)
             let captured = try await Captured(try Fixture.adapter(source))
             #expect(
                 captured.report.engine
@@ -30,7 +31,7 @@ struct RoundTripTests {
             #expect(plan.warnings.contains { $0.contains("not the server") })
             #expect(plan.steps.contains { $0.what.contains("Owner;x, app_owner, reader, writer") })
             try await adapter.restoreWhole(captured.restore())
-            for database in ["app", "empty", "postgres", Sample.oddName] {
+            for database in ["app", "empty", "postgres", Sample.oddName] + Sample.encodings {
                 // pg_dump itself refuses to write \connect with a name that has a line break.
                 let arguments = database == Sample.oddName ? [] : ["--create"]
                 let wanted = try await source.dump(database, arguments)
@@ -89,13 +90,43 @@ struct RoundTripTests {
         try await withServers(15) { servers in
             let server = servers[0]
             try await Sample.fill(server)
-            let captured = try await Captured(try Fixture.adapter(server, ["databases": Fixture.list(["app"])]))
+            let captured = try await Captured(
+                try Fixture.adapter(
+                    server, namesPrograms: false,
+                    ["databases": Fixture.list(["app"]), "facts": Fixture.text("estimate")]))
+            #expect(captured.report.facts["app/sales.customer rows"] == .text("some"))
             let restore = captured.restore(include: ["a?p"], rename: "app_copy")
             let adapter = try Fixture.adapter(server, transport: RemoteTransport())
             try await adapter.restoreWhole(restore)
             #expect(try await server.dump("app") == (try await server.dump("app_copy")))
             #expect(try await server.sql("SELECT datconnlimit FROM pg_database WHERE datname = 'app_copy'") == "17")
             #expect(try await server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_\\_%'") == "0")
+        }
+    }
+
+    @Test("a role that is no superuser restores what its membership allows")
+    func unprivileged() async throws {
+        try await withServers(15) { servers in
+            let server = servers[0]
+            try await server.sql(
+                "CREATE ROLE app_owner; CREATE ROLE restorer LOGIN CREATEDB PASSWORD 'restorer-secret'; "
+                    + "GRANT app_owner TO restorer")
+            try await server.sql("CREATE DATABASE app OWNER app_owner; ALTER DATABASE app SET statement_timeout = '1s'")
+            try await server.sql(
+                "SET ROLE app_owner; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT generate_series(1, 10) AS i",
+                database: "app")
+            let captured = try await Captured(try Fixture.adapter(server, ["databases": Fixture.text("app")]))
+            let wanted = try await server.dump("app", ["--create"])
+            try await server.sql("DROP TABLE s.t", database: "app")
+            let adapter = try Fixture.adapter(server, user: "restorer", password: "restorer-secret")
+            let plan = try await adapter.planRestore(captured.restore())
+            #expect(plan.blockers == [])
+            #expect(plan.warnings.contains { $0.contains("no superuser") })
+            let journal = MemoryJournal()
+            try await adapter.restoreWhole(captured.restore(), journal: journal)
+            #expect(try await server.dump("app", ["--create"]) == wanted)
+            try await adapter.settle(captured.restore(), journal: journal)
+            #expect(try await server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'app%'") == "1")
         }
     }
 

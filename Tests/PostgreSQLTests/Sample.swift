@@ -17,6 +17,25 @@ enum Sample {
             database: oddName)
     }
 
+    static let encodings = ["latin", "ascii", "icu", "host=nowhere", "postgresql://nowhere/x"]
+
+    /// Databases of other encodings, locales and of names that clients take for connection strings.
+    static func fillEncodings(_ server: ThrowawayPostgreSQL) async throws {
+        try await server.sql(
+            """
+            CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C';
+            CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
+            CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' LC_COLLATE 'C' LC_CTYPE 'C';
+            CREATE DATABASE "host=nowhere"; CREATE DATABASE "postgresql://nowhere/x";
+            """)
+        let umlaut =
+            "SET client_encoding = 'UTF8'; CREATE TABLE \"größe\" (x text); INSERT INTO \"größe\" VALUES ('äöüß')"
+        for database in ["latin", "icu", "host=nowhere", "postgresql://nowhere/x"] {
+            try await server.sql(umlaut, database: database)
+        }
+        try await server.sql("CREATE TABLE bytes (x text); INSERT INTO bytes VALUES (E'\\xff\\xfe')", database: "ascii")
+    }
+
     private static let roles = #"""
         CREATE ROLE app_owner LOGIN PASSWORD 'owner-secret';
         CREATE ROLE reader NOLOGIN; CREATE ROLE writer NOLOGIN;

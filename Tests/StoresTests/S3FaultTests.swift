@@ -182,7 +182,9 @@ import Testing
             "PUT": .resetAfterwards, "GET": .cutBody, "HEAD": .resetBefore, "LIST": .shortenBody,
             "DELETE": .answerAfterwards(504),
         ]
-        let faults = kinds.sorted().compactMap { kind in effects[kind].map { FaultProxy.Fault(method: kind, effect: $0) } }
+        let faults = kinds.sorted().compactMap { kind in
+            effects[kind].map { FaultProxy.Fault(method: kind, effect: $0) }
+        }
         let (second, again, _) = try await faulty(faults)
         try await contract.check(again)
         #expect(second.left.isEmpty)

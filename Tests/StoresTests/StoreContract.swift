@@ -29,7 +29,8 @@ struct StoreContract: Sendable, CustomTestStringConvertible {
             for range: Range<UInt64> in [0..<1, 0..<10_000, 9_999..<10_000, 1234..<5678, 10_000..<10_000, 5..<5] {
                 #expect(try await store.get("ranged", range: range) == Array(bytes[range.asInt]), "\(range)")
             }
-            for range: Range<UInt64> in [0..<10_001, 9_999..<10_001, 10_000..<10_001, 20_000..<20_001, 10_001..<10_001] {
+            for range: Range<UInt64> in [0..<10_001, 9_999..<10_001, 10_000..<10_001, 20_000..<20_001, 10_001..<10_001]
+            {
                 let failure = await failure { _ = try await store.get("ranged", range: range) }
                 #expect(failure?.code == .integrity, "\(range): \(failure?.summary ?? "")")
             }
@@ -79,15 +80,19 @@ struct StoreContract: Sendable, CustomTestStringConvertible {
             let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
             #expect(try await store.list("").map { Array($0.key.utf8) } == sorted.map { Array($0.utf8) })
             for key in keys { #expect(try await store.get(key) == Array(key.utf8), "\(key)") }
-            #expect(try await store.list("b").map(\.key) == ["b-c", "b.c", "b/c", "b/c-d/e", "b/c.d", "b0"].filter {
-                keys.contains($0)
-            })
+            #expect(
+                try await store.list("b").map(\.key)
+                    == ["b-c", "b.c", "b/c", "b/c-d/e", "b/c.d", "b0"].filter {
+                        keys.contains($0)
+                    })
             #expect(try await store.list("b/").map(\.key) == ["b/c", "b/c-d/e", "b/c.d"])
             #expect(try await store.list("b/c-").map(\.key) == ["b/c-d/e"])
             #expect(try await store.list("nothing") == [])
         },
         StoreContract(testDescription: "folders are those directly below that hold something") { store in
-            for key in ["top", "p/1/a", "p/1/b", "p/2-x/c/d", "p/10/e", "p/file", "q/f"] { try await store.put(key, [1]) }
+            for key in ["top", "p/1/a", "p/1/b", "p/2-x/c/d", "p/10/e", "p/file", "q/f"] {
+                try await store.put(key, [1])
+            }
             #expect(try await store.folders(under: "") == ["p", "q"])
             #expect(try await store.folders(under: "p/") == ["1", "10", "2-x"])
             #expect(try await store.folders(under: "p/2-x/") == ["c"])

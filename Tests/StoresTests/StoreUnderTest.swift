@@ -16,9 +16,9 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     /// Makes an empty store; the second value keeps what it needs alive.
     var make: @Sendable () async throws -> (store: any Store, keeper: any Sendable)
 
-    /// Those of every test run, and with `SALVOR_TEST_S3` also the server that scripts/test-stores started.
+    /// Those of every test run; with `SALVOR_TEST_S3` only the server that scripts/test-stores has started.
     static let all: [StoreUnderTest] =
-        [directory, seaweed, seaweedTLS, seaweedVirtualHost] + (outside.map { [s3("SALVOR_TEST_S3", $0)] } ?? [])
+        outside.map { [s3($0)] } ?? [directory, seaweed, seaweedTLS, seaweedVirtualHost]
 
     static let directory = StoreUnderTest(testDescription: "directory") {
         let folder = try TemporaryDirectory("store")
@@ -41,10 +41,10 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
             name: environment["SALVOR_TEST_S3_NAME"] ?? url, url: url,
             accessKey: environment["SALVOR_TEST_S3_KEY"] ?? "AKTEST",
             secretKey: environment["SALVOR_TEST_S3_SECRET"] ?? "SKTESTSECRET0123456789",
-            caFile: environment["SALVOR_TEST_S3_CA"])
+            caFile: url.hasPrefix("https:") ? environment["SALVOR_TEST_S3_CA"] : nil)
     }()
 
-    private static func s3(_ name: String, _ endpoint: S3Endpoint) -> StoreUnderTest {
+    private static func s3(_ endpoint: S3Endpoint) -> StoreUnderTest {
         var target = s3(endpoint.name) { endpoint }
         target.hasConditions = ProcessInfo.processInfo.environment["SALVOR_TEST_S3_CONDITIONS"] != "no"
         return target

@@ -60,7 +60,8 @@ public final class SeaweedFS: Sendable {
                 "-volume.max=0", "-s3.cert.file=\(certificates.certificateFile)",
                 "-s3.key.file=\(certificates.keyFile)",
             ] + zip(names, ports).map { "-\($0)=\($1)" }
-        let (process, lifeline) = try TestTool.launch(program, arguments, log: directory("log"), removing: directory.path)
+        let (process, lifeline) = try TestTool.launch(
+            program, arguments, log: directory("log"), removing: directory.path)
         self.lifeline = lifeline
         try await waitUntilReady(process)
     }

@@ -17,7 +17,8 @@ import Testing
         let client = HTTPClient()
         for method in ["PUT", "POST"] {
             let response = try client.perform(
-                HTTPRequest(method, "\(server.url)/a/../b%20c?x=1&y=%2F", headers: [HTTPHeader("X-A", "b")], body: body))
+                HTTPRequest(method, "\(server.url)/a/../b%20c?x=1&y=%2F", headers: [HTTPHeader("X-A", "b")], body: body)
+            )
             #expect(response.status == 201)
             #expect(response.header("x-seen") == method)
             #expect(response.body == body.reversed())
@@ -190,7 +191,8 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
                 group.addTask {
-                    _ = try await client.send(HTTPRequest("PUT", url + "/", body: [UInt8](repeating: 1, count: 150_000)))
+                    _ = try await client.send(
+                        HTTPRequest("PUT", url + "/", body: [UInt8](repeating: 1, count: 150_000)))
                 }
             }
             try await group.waitForAll()

@@ -23,6 +23,8 @@ struct DatabaseCapture: Sendable {
     private enum Part: Sendable {
         case counted(Counted)
         case dumped(Dumped)
+        /// There was no snapshot to dump; the other part says why.
+        case nothing
     }
 
     /// What the dump has to know, once the snapshot is there.
@@ -48,13 +50,14 @@ struct DatabaseCapture: Sendable {
                 group.addTask {
                     defer { finish.finish() }
                     for await frozen in frozen { return .dumped(try await dump(frozen)) }
-                    throw CancellationError()
+                    return .nothing
                 }
                 do {
                     for try await part in group {
                         switch part {
                         case .counted(let value): counted = value
                         case .dumped(let value): dumped = value
+                        case .nothing: break
                         }
                     }
                 } catch {

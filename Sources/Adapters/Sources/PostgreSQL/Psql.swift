@@ -11,12 +11,16 @@ struct Psql: Sendable {
 
     /// Decodes the rows of a query, by column name in snake case.
     func rows<Row: Decodable & Sendable>(_ type: Row.Type, _ query: String, _ database: String) async throws -> [Row] {
-        try Self.decode(type, try await text(Self.asJSON(query), database))
+        try Self.decode(type, try await text(Self.prelude + Self.asJSON(query), database))
     }
 
+    /// Puts aside what roles and databases may have set: time-outs, read-only transactions, and a search path on which
+    /// somebody's function stands before PostgreSQL's own.
+    static let prelude = "SET statement_timeout = 0; SET search_path = pg_catalog;\n"
+
     /// Runs `script` and gives what it prints.
-    func text(_ script: String, _ database: String, extra: [String] = []) async throws -> [UInt8] {
-        let program = programs.program("psql", database: database, Self.arguments + extra)
+    func text(_ script: String, _ database: String) async throws -> [UInt8] {
+        let program = programs.program("psql", database: database, Self.arguments)
         let (bytes, exit) = try await programs.transport.outputAndExit(of: program, input: Array((script + "\n").utf8))
         guard exit.isSuccess else { throw Self.failure(exit, programs: programs, database: database) }
         return bytes

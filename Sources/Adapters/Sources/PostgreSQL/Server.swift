@@ -67,7 +67,11 @@ struct Server: Sendable {
     /// Runs statements one after another, each committed by itself unless `script` says otherwise; stops at the first
     /// error.
     func execute(_ script: String, in database: String? = nil) async throws {
-        _ = try await Psql(programs: programs).text(script, database ?? home)
+        // Statements in a restored database (ANALYZE) may run functions that rely on its own search path.
+        let prelude =
+            (database == nil ? Psql.prelude : "SET statement_timeout = 0;\n")
+            + "SET default_transaction_read_only = off; SET lock_timeout = 0;\n"
+        _ = try await Psql(programs: programs).text(prelude + script, database ?? home)
     }
 
     /// The same server worked on from a database other than those named.

@@ -3,7 +3,7 @@ import Domain
 
 /// Puts staged databases in the live ones' place, and back. What has been done is asked of the catalog every time, by
 /// object id, so that any step may be repeated after a crash.
-struct Swapping {
+struct Swapping: Sendable {
     let server: Server
     let cluster: ClusterRecord
     let journal: any RestoreJournal
@@ -18,15 +18,25 @@ struct Swapping {
                     hint: "Stage and verify the restore first.")
             }
             do { try await promote(index) } catch {
-                await journal.note("promotion failed, putting the old databases back")
-                for done in state.items[...index].indices.reversed() {
-                    do { try await rollBack(done) } catch {
-                        await journal.note(
-                            "unable to put '\(state.items[done].live)' back now: \(Failure.wrapping(error).summary); "
-                                + "roll the restore back once the server answers")
-                    }
-                }
+                // Also when this task was cancelled: the doors of the live database must not stay shut.
+                let broken = self
+                self = await Task {
+                    var repair = broken
+                    await repair.putBack(through: index)
+                    return repair
+                }.value
                 throw error
+            }
+        }
+    }
+
+    private mutating func putBack(through last: Int) async {
+        await journal.note("promotion failed, putting the old databases back")
+        for index in state.items[...last].indices.reversed() {
+            do { try await rollBack(index) } catch {
+                await journal.note(
+                    "unable to put '\(state.items[index].live)' back now: \(Failure.wrapping(error).summary); "
+                        + "roll the restore back once the server answers")
             }
         }
     }

@@ -40,23 +40,30 @@ struct MetadataClient: Sendable {
                 .storageNoCredentials, "\(place) gave status \(response.status) instead of credentials",
                 hint: "Check that a role is attached to this machine or container.")
         }
-        if let code = reply.Code, code != "Success" {
+        if let code = reply.code, code != "Success" {
             throw Failure(.storageNoCredentials, "\(place) gave no credentials: \(code)")
         }
-        guard let accessKey = reply.AccessKeyId, let secretKey = reply.SecretAccessKey else {
+        guard let accessKey = reply.accessKey, let secretKey = reply.secretKey else {
             throw Failure(.storageNoCredentials, "the reply of \(place) holds no credentials")
         }
         return try credentials(
-            accessKey: accessKey, secretKey: secretKey, token: reply.Token, expiration: reply.Expiration, from: place)
+            accessKey: accessKey, secretKey: secretKey, token: reply.token, expiration: reply.expiration, from: place)
     }
 
     private struct Reply: Decodable {
-        // The services' own spelling.
-        var Code: String?
-        var AccessKeyId: String?
-        var SecretAccessKey: String?
-        var Token: String?
-        var Expiration: String?
+        var code: String?
+        var accessKey: String?
+        var secretKey: String?
+        var token: String?
+        var expiration: String?
+
+        enum CodingKeys: String, CodingKey {
+            case code = "Code"
+            case accessKey = "AccessKeyId"
+            case secretKey = "SecretAccessKey"
+            case token = "Token"
+            case expiration = "Expiration"
+        }
     }
 
     static func credentials(

@@ -23,7 +23,9 @@ struct SharedFileCredentials: CredentialsProvider {
                     arn: role, tokenFile: file, session: settings.nonEmpty("role_session_name"))
             ).credentials()
         }
-        for unsupported in ["source_profile", "credential_source", "credential_process", "sso_session", "sso_start_url"]
+        for unsupported in [
+            "source_profile", "credential_source", "credential_process", "sso_session", "sso_start_url",
+        ]
         where settings.nonEmpty(unsupported) != nil {
             throw Failure(
                 .storageNoCredentials, "profile '\(profile.name)' uses \(unsupported), which salvor does not know",

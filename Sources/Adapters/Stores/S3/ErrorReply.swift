@@ -17,7 +17,9 @@ struct ErrorReply: Sendable, Equatable {
         status = response.status
         region = response.header("x-amz-bucket-region")
         // A proxy's page or a cut document is no error document; the status then speaks alone.
-        guard let document = try? XMLDecoder().decode(Document.self, from: Data(response.body)) else { return }
+        guard let document = try? XMLDecoder.capitalized.decode(Document.self, from: Data(response.body)) else {
+            return
+        }
         take(document)
     }
 
@@ -25,8 +27,8 @@ struct ErrorReply: Sendable, Equatable {
     init(tokenService response: HTTPResponse) {
         status = response.status
         // As above.
-        guard let wrapped = try? XMLDecoder().decode(Wrapped.self, from: Data(response.body)) else { return }
-        take(wrapped.Error)
+        guard let wrapped = try? XMLDecoder.capitalized.decode(Wrapped.self, from: Data(response.body)) else { return }
+        take(wrapped.error)
     }
 
     /// For people: `SlowDown: please reduce your request rate`, or the status.
@@ -37,19 +39,27 @@ struct ErrorReply: Sendable, Equatable {
     }
 
     private mutating func take(_ document: Document) {
-        code = document.Code ?? ""
-        message = document.Message ?? ""
-        region = document.Region ?? region
+        code = document.code ?? ""
+        message = document.message ?? ""
+        region = document.region ?? region
     }
 
     private struct Wrapped: Decodable {
-        var Error: Document
+        var error: Document
     }
 
     private struct Document: Decodable {
-        // S3's own spelling.
-        var Code: String?
-        var Message: String?
-        var Region: String?
+        var code: String?
+        var message: String?
+        var region: String?
+    }
+}
+
+extension XMLDecoder {
+    /// A decoder for documents whose elements begin with capitals, as all of S3's do.
+    static var capitalized: XMLDecoder {
+        let decoder = XMLDecoder()
+        decoder.keyDecodingStrategy = .convertFromCapitalized
+        return decoder
     }
 }

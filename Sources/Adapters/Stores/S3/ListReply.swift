@@ -16,24 +16,24 @@ struct ListReply: Sendable {
     init(_ body: [UInt8], what: String) throws {
         let document: Document
         do {
-            document = try XMLDecoder().decode(Document.self, from: Data(body))
+            document = try XMLDecoder.capitalized.decode(Document.self, from: Data(body))
         } catch {
             throw Failure(.storageFailed, "the store's listing of \(what) cannot be read")
         }
         // XMLCoder ignores the root's name: without this an empty or foreign document would be an empty listing.
-        guard Self.rootElement(of: body) == "ListBucketResult", let isTruncated = document.IsTruncated else {
+        guard Self.rootElement(of: body) == "ListBucketResult", let isTruncated = document.isTruncated else {
             throw Failure(.storageFailed, "the store's reply for \(what) is not a listing")
         }
-        let isEncoded = document.EncodingType?.lowercased() == "url"
-        objects = try (document.Contents ?? []).map {
-            StoredObject(key: try Self.decode($0.Key, isEncoded, what), size: $0.Size)
+        let isEncoded = document.encodingType?.lowercased() == "url"
+        objects = try (document.contents ?? []).map {
+            StoredObject(key: try Self.decode($0.key, isEncoded, what), size: $0.size)
         }
-        prefixes = try (document.CommonPrefixes ?? []).map { try Self.decode($0.Prefix, isEncoded, what) }
-        next = isTruncated ? document.NextContinuationToken : nil
+        prefixes = try (document.commonPrefixes ?? []).map { try Self.decode($0.prefix, isEncoded, what) }
+        next = isTruncated ? document.nextContinuationToken : nil
         if isTruncated, (next ?? "").isEmpty {
             throw Failure(.storageFailed, "the store's listing of \(what) goes on but does not say where")
         }
-        if let count = document.KeyCount, count != objects.count + prefixes.count {
+        if let count = document.keyCount, count != objects.count + prefixes.count {
             throw Failure(
                 .storageFailed,
                 "the store's listing of \(what) has \(objects.count + prefixes.count) entries instead of \(count)")
@@ -65,21 +65,20 @@ struct ListReply: Sendable {
     }
 
     private struct Document: Decodable {
-        // S3's own spelling.
-        var IsTruncated: Bool?
-        var NextContinuationToken: String?
-        var EncodingType: String?
-        var KeyCount: Int?
-        var Contents: [Object]?
-        var CommonPrefixes: [Folder]?
+        var isTruncated: Bool?
+        var nextContinuationToken: String?
+        var encodingType: String?
+        var keyCount: Int?
+        var contents: [Object]?
+        var commonPrefixes: [Folder]?
     }
 
     private struct Object: Decodable {
-        var Key: String
-        var Size: UInt64
+        var key: String
+        var size: UInt64
     }
 
     private struct Folder: Decodable {
-        var Prefix: String
+        var prefix: String
     }
 }

@@ -116,11 +116,12 @@ struct S3Connection: Sendable {
         let sent = headers.filter { $0.name != "host" }.map { HTTPHeader($0.name, $0.value) }
         return HTTPRequest(
             call.method, location.url(path: path, query: SigV4Signer.canonicalQuery(call.query)),
-            headers: sent + [
-                HTTPHeader("Authorization", signature.authorization),
-                HTTPHeader("Content-Type", call.body == nil ? "" : "application/octet-stream"),
-                HTTPHeader("User-Agent", "salvor"),
-            ].filter { !$0.value.isEmpty },
+            headers: sent
+                + [
+                    HTTPHeader("Authorization", signature.authorization),
+                    HTTPHeader("Content-Type", call.body == nil ? "" : "application/octet-stream"),
+                    HTTPHeader("User-Agent", "salvor"),
+                ].filter { !$0.value.isEmpty },
             body: call.body,
             limits: HTTPRequest.Limits(
                 connectSeconds: connectSeconds, stallSeconds: stallSeconds, maximumResponse: call.maximumResponse),

@@ -98,7 +98,8 @@ struct S3Failures: Sendable {
         case (_, "InvalidToken"), (401, _), (403, _):
             return .fail(
                 Failure(
-                    .storageDenied, "access key \(accessKey) may not do this in \(location.description): "
+                    .storageDenied,
+                    "access key \(accessKey) may not do this in \(location.description): "
                         + "\(what): \(error.words)",
                     hint: "Give the key the permission, or check the bucket's policy."))
         default:
@@ -127,7 +128,8 @@ struct S3Failures: Sendable {
         }
         let target = response.header("Location").map { " (to \($0))" } ?? ""
         return Failure(
-            .configuration, "\(location.endpoint) sends requests for bucket '\(location.bucket)' elsewhere\(target): "
+            .configuration,
+            "\(location.endpoint) sends requests for bucket '\(location.bucket)' elsewhere\(target): "
                 + error.words,
             hint: "Set repository.s3.endpoint and repository.s3.region to those of the bucket.")
     }

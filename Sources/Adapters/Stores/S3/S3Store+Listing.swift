@@ -17,7 +17,8 @@ extension S3Store {
             for object in objects {
                 if let previous, !StoreKey.areInOrder(previous, object.key) {
                     throw Failure(
-                        .storageFailed, "the store's listing of '\(prefix)' in \(location) is out of order or repeats "
+                        .storageFailed,
+                        "the store's listing of '\(prefix)' in \(location) is out of order or repeats "
                             + "itself at '\(object.key)'")
                 }
                 previous = object.key
@@ -44,7 +45,8 @@ extension S3Store {
         let root = connection.location.prefix
         guard whole.utf8.starts(with: (root + prefix).utf8) else {
             throw Failure(
-                .storageFailed, "the store's listing of '\(prefix)' in \(location) holds '\(whole)', which is elsewhere")
+                .storageFailed, "the store's listing of '\(prefix)' in \(location) holds '\(whole)', which is elsewhere"
+            )
         }
         let key = String(decoding: whole.utf8.dropFirst(root.utf8.count), as: UTF8.self)
         return key.isEmpty || key == prefix && key.hasSuffix("/") ? nil : key

@@ -142,29 +142,24 @@ public struct S3Store: Store {
         call.maximumResponse = Self.largestObject
         call.headers = [(name: "range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)")]
         let response = try await connection.send(call, accepting: [416]) { response in
-            guard response.status == 206, UInt64(response.body.count) != UInt64(range.count) else { return }
-            // Shorter is right only if the object itself ends there, which is decided below.
-            if Self.total(response).map({ $0 >= range.upperBound }) ?? true {
+            guard response.isSuccess, let part = try ContentRange(of: response) else { return }
+            // A shorter part is right only if the object itself ends there, which is decided below.
+            let end = min(range.upperBound, part.total)
+            guard part.first == range.lowerBound, UInt64(response.body.count) == end - part.first else {
                 throw Failure(
                     .storageFailed,
                     "reading a part of '\(key)': \(response.body.count) bytes came instead of \(range.count)")
             }
         }.response
-        switch response.status {
-        case 206 where response.body.count == range.count:
-            return response.body
-        case 200 where UInt64(response.body.count) >= range.upperBound:
+        let part = try ContentRange(of: response)
+        if response.isSuccess, part != nil, response.body.count == range.count { return response.body }
+        if response.isSuccess, part == nil, UInt64(response.body.count) >= range.upperBound {
             // The server does not know ranges and sent everything.
             return Array(response.body[Int(range.lowerBound)..<Int(range.upperBound)])
-        default:
-            let size = Self.total(response) ?? UInt64(response.status == 200 ? response.body.count : 0)
-            throw ObjectFiles.tooShort(key, size: size, range: range)
         }
-    }
-
-    /// The object's whole size in `Content-Range: bytes 0-9/100`.
-    private static func total(_ response: HTTPResponse) -> UInt64? {
-        response.header("Content-Range")?.split(separator: "/").last.flatMap { UInt64($0) }
+        var size = part?.total
+        if size == nil { size = try await self.size(of: key) }
+        throw ObjectFiles.tooShort(key, size: size ?? 0, range: range)
     }
 
     public func size(of key: String) async throws -> UInt64? {

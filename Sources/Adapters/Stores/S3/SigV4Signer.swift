@@ -94,7 +94,8 @@ struct SigV4Signer: Sendable {
 
     /// Names in lower case and in order, values trimmed with runs of blanks made one; values of one name are joined in
     /// the order they came.
-    private static func canonicalHeaders(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
+    private static func canonicalHeaders(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)]
+    {
         var values: [String: [String]] = [:]
         for (name, value) in headers {
             let words = value.split { $0 == " " || $0 == "\t" || $0.isNewline }

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each tool's commands. A tool is a class with `name`, `repository` and a command for each step; None where it has none."""
+
+import os
+import shutil
+import subprocess
+
+SEAL = "gpg --batch --quiet --yes --trust-model always --compress-algo none --encrypt -r owner@example.com"
+OPEN = "gpg --batch --quiet --decrypt"
+PACK = "zstd -q -3 -T0 -c"
+UNPACK = "zstd -q -d -c"
+
+
+class Tool:
+    def __init__(self, name, scene):
+        self.name, self.scene = name, scene
+        self.repository = f"{scene.work}/repositories/{name.replace(' ', '-').replace('|', '-')}"
+        self.environment = {"GNUPGHOME": f"{scene.work}/keys"}
+
+    def init(self):
+        shutil.rmtree(self.repository, ignore_errors=True)
+        os.makedirs(self.repository)
+
+    def _run(self, command):
+        subprocess.run(["bash", "-c", command], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **self.environment})
+
+    first = property(lambda self: self.backup)
+    night = verify = restore = one = None
+
+
+class Pipeline(Tool):
+    """What runbooks do: tar, zstd, gpg; everything again each night."""
+
+    def __init__(self, scene):
+        super().__init__("tar|zstd|gpg", scene)
+        self.last = f"$(ls {self.repository}/*.gpg | tail -n 1)"
+        parent, name = os.path.split(scene.tree)
+        self.backup = f"tar -C {parent} -cf - {name} | {PACK} | {SEAL} > {self.repository}/$(date +%s%N).gpg"
+        self.verify = f"{OPEN} {self.last} | {UNPACK} | tar -tf -"
+        self.restore = f"{OPEN} {self.last} | {UNPACK} | tar -C {scene.target} -xf -"
+        self.one = f"{OPEN} {self.last} | {UNPACK} | tar -C {scene.target} -xf - {name}/{scene.one}"
+        files = f"tar -C {parent} -cf - {name} | {PACK} | {SEAL} > {self.repository}/files"
+        databases = f"pg_dump bench | {PACK} | {SEAL} > {self.repository}/postgresql"
+        cache = f"redis-cli -p {scene.redis_port} --rdb - 2>/dev/null | {PACK} | {SEAL} > {self.repository}/redis"
+        self.night = f"rm -f {self.repository}/*; ({files}) & a=$!; ({databases}) & b=$!; ({cache}) & c=$!; wait $a && wait $b && wait $c"
+
+
+class IncrementalTar(Tool):
+    def __init__(self, scene):
+        super().__init__("tar -g|zstd|gpg", scene)
+        parent, name = os.path.split(scene.tree)
+        each = f"for a in {self.repository}/*.gpg; do {OPEN} $a | {UNPACK} |"
+        self.backup = (f"tar -C {parent} --listed-incremental={self.repository}/state -cf - {name} | {PACK} | {SEAL} "
+                       f"> {self.repository}/$(date +%s%N).gpg")
+        self.verify = f"{each} tar -tf - || exit 1; done"
+        self.restore = f"{each} tar -C {scene.target} --listed-incremental=/dev/null -xf - || exit 1; done"
+
+
+class Restic(Tool):
+    def __init__(self, scene):
+        super().__init__("restic", scene)
+        self.environment |= {"RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": f"{scene.work}/cache/restic"}
+        restic = f"restic -q -r {self.repository}"
+        parent, name = os.path.split(scene.tree)
+        self.backup = f"cd {parent} && {restic} backup {name}"
+        self.verify = f"{restic} check --read-data"
+        self.restore = f"{restic} restore latest --target {scene.target}"
+        self.one = f"{restic} restore latest --target {scene.target} --include {name}/{scene.one}"
+        self.night = (f"{self.backup} && pg_dump bench | {restic} backup --stdin --stdin-filename bench.sql && "
+                      f"redis-cli -p {scene.redis_port} --rdb - 2>/dev/null | {restic} backup --stdin --stdin-filename dump.rdb")
+
+    def init(self):
+        super().init()
+        shutil.rmtree(self.environment["RESTIC_CACHE_DIR"], ignore_errors=True)
+        self._run(f"restic -q -r {self.repository} init")
+
+
+class Borg(Tool):
+    def __init__(self, scene):
+        super().__init__("borg", scene)
+        self.environment |= {"BORG_PASSPHRASE": "bench", "BORG_BASE_DIR": f"{scene.work}/cache/borg",
+                             "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"}
+        self.borg = f"{scene.work}/venv/bin/borg"
+        parent, name = os.path.split(scene.tree)
+        last = f"{self.repository}::$({self.borg} list --last 1 --short {self.repository})"
+        create = f"{self.borg} create -C zstd,3 {self.repository}::"
+        self.backup = f"cd {parent} && {create}{{now:%s%f}} {name}"
+        self.verify = f"{self.borg} check --verify-data {self.repository}"
+        self.restore = f"cd {scene.target} && {self.borg} extract {last}"
+        self.one = f"cd {scene.target} && {self.borg} extract {last} {name}/{scene.one}"
+        self.night = (f"{self.backup} && pg_dump bench | {create}p{{now:%s%f}} - && "
+                      f"redis-cli -p {scene.redis_port} --rdb - 2>/dev/null | {create}r{{now:%s%f}} -")
+
+    def init(self):
+        super().init()
+        shutil.rmtree(self.environment["BORG_BASE_DIR"], ignore_errors=True)
+        os.rmdir(self.repository)
+        self._run(f"{self.borg} init -e repokey-blake2 {self.repository}")
+
+
+class Borgmatic(Borg):
+    """Borg with the orchestrator that most people put around it; only the whole night differs."""
+
+    def __init__(self, scene):
+        super().__init__(scene)
+        self.name = "borgmatic"
+        self.repository = f"{scene.work}/repositories/borgmatic"
+        self.configuration = f"{scene.work}/borgmatic.yaml"
+        self.night = (f"redis-cli -p {scene.redis_port} --rdb {scene.work}/dump.rdb && "
+                      f"PATH={scene.work}/venv/bin:$PATH borgmatic -c {self.configuration} create -v 0")
+        self.backup = None
+
+    def init(self):
+        super().init()
+        with open(self.configuration, "w") as file:
+            file.write(
+                f"source_directories: [{self.scene.tree}, {self.scene.work}/dump.rdb]\n"
+                f"repositories: [{{path: {self.repository}}}]\n"
+                "compression: zstd,3\nencryption_passphrase: bench\n"
+                f"borg_base_directory: {self.environment['BORG_BASE_DIR']}\n"
+                f"user_runtime_directory: {self.scene.work}/borgmatic\nuser_state_directory: {self.scene.work}/borgmatic\n"
+                "relocated_repo_access_is_ok: true\n"
+                f"postgresql_databases: [{{name: bench, hostname: {os.environ['PGHOST']}, username: postgres, password: demonstration}}]\n")
+
+
+class Salvor(Tool):
+    def __init__(self, scene, concern):
+        super().__init__("salvor", scene)
+        self.plan = f"{scene.work}/salvor-{concern}.yaml"
+        self.state = f"{scene.work}/state-{concern}"
+        salvor = f"{scene.salvor} %s --config {self.plan} --state-dir {self.state} --quiet"
+        self.backup = self.night = salvor % "backup"
+        self.verify = salvor % "validate-backup latest --level contents"
+        self.restore = salvor % f"restore latest --to-directory {scene.target}"
+        self.one = salvor % f"restore latest --include {scene.tree}/{scene.one} --to-directory {scene.target}"
+        self._init = salvor % "init"
+        self.concern = concern
+
+    def init(self):
+        super().init()
+        shutil.rmtree(self.state, ignore_errors=True)
+        key = subprocess.run(
+            ["gpg", "--homedir", f"{self.scene.work}/keys", "--batch", "--with-colons", "--list-keys", "owner@example.com"],
+            check=True, capture_output=True, text=True).stdout
+        fingerprint = next(line.split(":")[9] for line in key.splitlines() if line.startswith("fpr"))
+        sources = [f"  - {{name: files, adapter: files, paths: [{self.scene.tree}]}}"]
+        if self.concern == "night":
+            sources += [
+                f"  - {{name: database, adapter: postgresql, connection: {{host: {os.environ['PGHOST']}, user: postgres, password: 'env:PGPASSWORD'}}}}",
+                f"  - {{name: cache, adapter: redis, connection: {{host: 127.0.0.1, port: {self.scene.redis_port}, password: 'env:REDISCLI_AUTH'}}}}",
+            ]
+        with open(self.plan, "w") as file:
+            file.write(f"plan: bench\nrepository: {{store: 'file://{self.repository}'}}\n"
+                       f"encryption: {{recipients: [{fingerprint}], signer: {fingerprint}}}\nsources:\n" + "\n".join(sources) + "\n")
+        self._run(self._init)
