@@ -175,7 +175,8 @@ struct RedisRestoreTests {
         #expect(plan.blockers.contains { $0.contains("has 4 databases") })
         #expect(plan.blockers.contains { $0.contains("would be evicted") })
         let replica = try RedisFixture(options: ["replicaof 127.0.0.1 \(source.server.port)"])
-        #expect(try await replica.adapter().planRestore(replica.restore(copy)).blockers.contains { $0.contains("replica") })
+        #expect(
+            try await replica.adapter().planRestore(replica.restore(copy)).blockers.contains { $0.contains("replica") })
     }
 
     @Test("a damaged copy is refused while staging, and the live server is not touched", arguments: [0, 1])
