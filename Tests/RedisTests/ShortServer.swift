@@ -16,7 +16,7 @@ final class ShortServer: Sendable {
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
         guard Self.with(port, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 8) == 0 else {
-            throw ThrowawayRedis.NotStarted(description: "no proxy")
+            throw MortalJournal.Killed()
         }
         Thread {
             while true {
