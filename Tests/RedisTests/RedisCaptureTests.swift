@@ -68,10 +68,10 @@ struct RedisCaptureTests {
         let fixture = try RedisFixture(password: "s3cret-word", options: ["masterauth other-s3cret"])
         try RedisFixture.fill(fixture.server)
         let copy = try await fixture.capture()
-        let configuration = String(decoding: copy.streams["config"]?.bytes ?? [], as: UTF8.self)
+        let configuration = String(decoding: copy.capture.bytes("config") ?? [], as: UTF8.self)
         #expect(configuration.contains("\"maxmemory\""))
         #expect(!configuration.contains("s3cret"))
-        let rules = String(decoding: copy.streams["acl"]?.bytes ?? [], as: UTF8.self)
+        let rules = String(decoding: copy.capture.bytes("acl") ?? [], as: UTF8.self)
         #expect(rules.contains("user app on #"))
     }
 
@@ -83,7 +83,7 @@ struct RedisCaptureTests {
         #expect(checks.first?.state == .failed)
         #expect(checks.first?.code == Failure.Code.sourceDenied.text)
         await #expect {
-            _ = try await adapter.capture(into: MemoryRedisCapture())
+            _ = try await adapter.capture(into: MemoryCapture())
         } throws: { error in
             (error as? Failure)?.code == .sourceDenied && !"\(error)".contains("wrong-one")
         }
@@ -98,13 +98,13 @@ struct RedisCaptureTests {
         let failed = await adapter.preflight().first { $0.state == .failed }
         let remedy = try #require(failed?.remedy)
         await #expect {
-            _ = try await adapter.capture(into: MemoryRedisCapture())
+            _ = try await adapter.capture(into: MemoryCapture())
         } throws: { ($0 as? Failure)?.code == .sourceDenied }
 
         try fixture.server.cli(input: remedy.replacingOccurrences(of: "PASSWORD", with: "pw") + "\n")
         let checks = await adapter.preflight()
         #expect(checks.allSatisfy { $0.state == .ok })
-        let copy = try await adapter.capture(into: MemoryRedisCapture())
+        let copy = try await adapter.capture(into: MemoryCapture())
         #expect(copy.notices.isEmpty)
     }
 
@@ -118,7 +118,7 @@ struct RedisCaptureTests {
         try fixture.server.cli(input: words.joined(separator: " ") + "\n")
         let adapter = try fixture.adapter(user: "backup", password: "pw")
         #expect(await adapter.preflight().filter { $0.state == .failed } == [])
-        let report = try await adapter.capture(into: MemoryRedisCapture())
+        let report = try await adapter.capture(into: MemoryCapture())
         #expect(report.facts["db0 keys"] == .count(1))
         #expect(report.notices.isEmpty)
     }

@@ -12,7 +12,7 @@ struct RedisFixture {
     let server: ThrowawayRedis
     let scratch: TemporaryDirectory
     let kept: TemporaryDirectory
-    let journal = MemoryJournal()
+    let journal = MortalJournal()
 
     init(_ flavour: ThrowawayRedis.Flavour = .redis7, password: String? = nil, options: [String] = []) throws {
         server = try ThrowawayRedis(flavour, password: password, options: options)
@@ -46,27 +46,27 @@ struct RedisFixture {
 
     /// One copy of this server.
     func capture() async throws -> Copy {
-        let sink = MemoryRedisCapture()
+        let sink = MemoryCapture()
         let report = try await adapter().capture(into: sink)
-        return Copy(report: report, streams: sink.streams)
+        return Copy(report: report, capture: sink)
     }
 
     struct Copy {
         var report: CaptureReport
-        var streams: [String: MemoryRedisCapture.Captured]
+        var capture: MemoryCapture
 
-        var rdb: [UInt8] { streams["rdb"]?.bytes ?? [] }
+        var rdb: [UInt8] { capture.bytes("rdb") ?? [] }
     }
 
     /// What a restore of `copy` onto this server is given.
     func restore(_ copy: Copy) throws -> SourceRestore {
-        guard let bundle = BundleID("20261121T020003Z-nightly-k3f9qz") else { throw MemoryJournal.Killed() }
+        guard let bundle = BundleID("20261121T020003Z-nightly-k3f9qz") else { throw MortalJournal.Killed() }
         return SourceRestore(
             restoreID: "k3f9", bundle: bundle,
             contents: Contents.Source(
                 name: "cache", engine: copy.report.engine, facts: copy.report.facts,
                 restoreData: copy.report.restoreData, notices: copy.report.notices, position: copy.report.position),
-            streams: copy.streams.map { MemoryStream(name: $0.key, fileName: $0.value.fileName, bytes: $0.value.bytes) },
+            streams: copy.capture.streams,
             scratchDirectory: scratch.path, keepDirectory: kept.path)
     }
 

@@ -99,7 +99,7 @@ struct RedisRestoreTests {
         let restore = try fixture.restore(copy)
         try await fixture.adapter().stage(restore, journal: fixture.journal)
         await fixture.journal.dieAtRecord(record)
-        await #expect(throws: MemoryJournal.Killed.self) {
+        await #expect(throws: MortalJournal.Killed.self) {
             try await fixture.adapter().promote(restore, journal: fixture.journal)
         }
         await fixture.journal.dieAtRecord(nil)
@@ -119,7 +119,7 @@ struct RedisRestoreTests {
         let restore = try fixture.restore(copy)
         try await fixture.adapter().stage(restore, journal: fixture.journal)
         await fixture.journal.dieAtRecord(record)
-        await #expect(throws: MemoryJournal.Killed.self) {
+        await #expect(throws: MortalJournal.Killed.self) {
             try await fixture.adapter().promote(restore, journal: fixture.journal)
         }
         await fixture.journal.dieAtRecord(nil)
@@ -182,10 +182,10 @@ struct RedisRestoreTests {
     func damaged(_ kind: Int) async throws {
         let fixture = try RedisFixture()
         try RedisFixture.fill(fixture.server)
-        var copy = try await fixture.capture()
+        let copy = try await fixture.capture()
         var bytes = copy.rdb
         if kind == 0 { bytes.removeLast(bytes.count / 2) } else { bytes[bytes.count / 2] ^= 0x10 }
-        copy.streams["rdb"]?.bytes = bytes
+        copy.capture.replace(MemoryStream(name: "rdb", kind: .raw, fileName: "dump.rdb", bytes: bytes))
         let restore = try fixture.restore(copy)
         await #expect(throws: Failure.self) {
             try await fixture.adapter().stage(restore, journal: fixture.journal)

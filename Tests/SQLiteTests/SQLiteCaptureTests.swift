@@ -16,7 +16,7 @@ struct SQLiteCaptureTests {
         try fixture.fill(journalMode: journalMode)
         // An open connection keeps the log from being written back: the main file alone would be old.
         let application = try DatabaseQueue(path: fixture.path)
-        try application.write { try $0.execute(sql: "INSERT INTO notes VALUES(9999, 'only in the log', NULL)") }
+        try await application.write { try $0.execute(sql: "INSERT INTO notes VALUES(9999, 'only in the log', NULL)") }
         let copy = try await fixture.capture()
         let taken = fixture.temporary("taken.db")
         try Data(copy.bytes).write(to: URL(fileURLWithPath: taken))
@@ -73,7 +73,7 @@ struct SQLiteCaptureTests {
         let fixture = try SQLiteFixture()
         try fixture.fill()
         let adapter = try fixture.adapter()
-        let task = Task { try await adapter.capture(into: MemorySQLiteCapture()) }
+        let task = Task { try await adapter.capture(into: MemoryCapture()) }
         task.cancel()
         await #expect(throws: (any Error).self) { _ = try await task.value }
         #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.temporary.path) == [])

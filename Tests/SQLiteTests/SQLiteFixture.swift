@@ -12,7 +12,7 @@ import Transports
 struct SQLiteFixture {
     let folder: TemporaryDirectory
     let temporary: TemporaryDirectory
-    let journal = MemoryJournal()
+    let journal = MortalJournal()
 
     var path: String { folder("app.db") }
 
@@ -41,20 +41,20 @@ struct SQLiteFixture {
     }
 
     func capture() async throws -> Copy {
-        let sink = MemorySQLiteCapture()
+        let sink = MemoryCapture()
         let report = try await adapter().capture(into: sink)
-        let stream = sink.streams["database"]
+        let stream = sink.stream("database")
         return Copy(report: report, bytes: stream?.bytes ?? [], fileName: stream?.fileName ?? "")
     }
 
     func restore(_ copy: Copy, rename: String? = nil) throws -> SourceRestore {
-        guard let bundle = BundleID("20261121T020003Z-nightly-k3f9qz") else { throw MemoryJournal.Killed() }
+        guard let bundle = BundleID("20261121T020003Z-nightly-k3f9qz") else { throw MortalJournal.Killed() }
         return SourceRestore(
             restoreID: "k3f9", bundle: bundle,
             contents: Contents.Source(
                 name: "search", engine: copy.report.engine, facts: copy.report.facts,
                 restoreData: copy.report.restoreData, notices: copy.report.notices, position: nil),
-            streams: [MemoryStream(name: "database", fileName: copy.fileName, bytes: copy.bytes)],
+            streams: [MemoryStream(name: "database", kind: .raw, fileName: copy.fileName, bytes: copy.bytes)],
             rename: rename, scratchDirectory: temporary.path)
     }
 

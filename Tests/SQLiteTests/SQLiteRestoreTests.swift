@@ -112,7 +112,7 @@ struct SQLiteRestoreTests {
         let (adapter, restore) = (try fixture.adapter(), try fixture.restore(copy))
         try await adapter.stage(restore, journal: fixture.journal)
         await fixture.journal.dieAtRecord(record)
-        await #expect(throws: MemoryJournal.Killed.self) { try await adapter.promote(restore, journal: fixture.journal) }
+        await #expect(throws: MortalJournal.Killed.self) { try await adapter.promote(restore, journal: fixture.journal) }
         await fixture.journal.dieAtRecord(nil)
         if finishing {
             try await adapter.promote(restore, journal: fixture.journal)
