@@ -132,8 +132,9 @@ struct PlanReaderTests {
             smallPlan().replacingOccurrences(of: "[0123456789ABCDEF0123456789ABCDEF01234567]", with: "[]"),
             "p.yaml:3: 'encryption.recipients' must list at least one key"),
         Mistake(
-            "store without scheme", smallPlan().replacingOccurrences(of: "file:///srv", with: "/srv"),
-            "p.yaml:2: 'repository.store' '/srv/backups' is no store this salvor knows", "Write file:///srv/backups."),
+            "store of another kind", smallPlan().replacingOccurrences(of: "file:///srv", with: "ftp://srv"),
+            "p.yaml:2: 'repository.store' 'ftp://srv/backups' is no store this salvor knows",
+            "Stores are file:///PATH and s3://BUCKET/PREFIX."),
         Mistake(
             "relative store", smallPlan().replacingOccurrences(of: "file:///srv", with: "file://srv"),
             "p.yaml:2: 'repository.store' 'file://srv/backups' does not name a directory by its absolute path"),

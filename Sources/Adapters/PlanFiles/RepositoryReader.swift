@@ -17,7 +17,7 @@ enum RepositoryReader {
 
     /// Whether the store is a bucket.
     private static func checkStore(_ store: String, _ reader: ConfigReader) throws -> Bool {
-        if let path = store.droppingPrefix("file://") {
+        if let path = store.droppingPrefix("file://") ?? (store.hasPrefix("/") ? store : nil) {
             let parts = path.split(separator: "/")
             guard path.hasPrefix("/"), !parts.isEmpty, !parts.contains(".."), !parts.contains(".") else {
                 throw reader.failure(
@@ -36,8 +36,9 @@ enum RepositoryReader {
             }
             return true
         }
-        let hint = store.hasPrefix("/") ? "Write file://\(store)." : "Stores are file:///PATH and s3://BUCKET/PREFIX."
-        throw reader.failure("store", "'\(store)' is no store this salvor knows", hint: hint)
+        throw reader.failure(
+            "store", "'\(store)' is no store this salvor knows",
+            hint: "Stores are file:///PATH and s3://BUCKET/PREFIX.")
     }
 
     private static func settings(_ reader: ConfigReader) throws -> S3Settings {

@@ -72,6 +72,8 @@ struct ProgressBoard: Sendable {
     /// What a source has come to, for a line of its own.
     static func summary(_ source: Source, at now: Double) -> String {
         let seconds = source.seconds(now)
+        // Some steps of a restore count no bytes here.
+        guard source.raw > 0 else { return "done in \(DurationFormat.text(seconds))" }
         let rate = ByteFormat.rate(source.raw, seconds: seconds)
         var text = "\(ByteFormat.text(source.raw)) in \(DurationFormat.text(seconds)) (\(rate))"
         if source.stored > 0 { text += ", \(ByteFormat.text(source.stored)) stored" }

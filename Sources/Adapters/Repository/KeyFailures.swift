@@ -13,7 +13,10 @@ enum KeyFailures {
         let (code, hint): (Failure.Code, String) =
             switch error {
             case .keyNotFound:
-                (.keyMissing, "Import it ('gpg --import FILE') into the keyring salvor uses ($GNUPGHOME), or fix the plan.")
+                (
+                    .keyMissing,
+                    "Import it ('gpg --import FILE') into the keyring salvor uses ($GNUPGHOME), or fix the plan."
+                )
             case .keyExpired: (.keyExpired, "Extend it ('gpg --quick-set-expire') or name another key in the plan.")
             case .keyRevoked: (.keyRevoked, "Name another key in the plan's 'encryption'.")
             case .keyFile: (.keyMissing, "'salvor init --generate-keys' makes the keys that are missing.")
@@ -22,6 +25,11 @@ enum KeyFailures {
             case .signingFailed: (.signingFailed, "Check that gpg-agent can use the signing key without asking.")
             case .programMissing: (.programMissing, "Install gnupg.")
             case .noSecretKey: (.noDecryptionKey, noKeyHint)
+            case .keyLocked:
+                (
+                    .noDecryptionKey,
+                    "Enter the passphrase when gpg-agent asks; without a terminal, unlock the key in another one first."
+                )
             default: (.keyUnusable, "Check 'gpg --list-keys' and 'salvor doctor'.")
             }
         return Failure(code, error.description, hint: hint)

@@ -3,8 +3,9 @@ import Domain
 import Files
 import PostgreSQL
 import Redis
+import SQLite
 
 /// The one table of source adapters.
 enum Adapters {
-    static let all: [any SourceAdapterFactory] = [FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory()]
+    static let all: [any SourceAdapterFactory] = [FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory()]
 }

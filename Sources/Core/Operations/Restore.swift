@@ -118,6 +118,8 @@ public struct Restore: Sendable {
                 progress.report(.phase("roll back \(source.name)"))
                 try await journal.enter(source.name, .rollingBack)
                 try await adapter.rollBack(restore, journal: journal.part(source.name))
+                // What was promoted is a stage again: it goes, too.
+                try await adapter.abandon(restore, journal: journal.part(source.name))
                 try await journal.enter(source.name, .rolledBack)
             case .staging, .staged, .verified:
                 let (adapter, restore) = try await prepared(source, plan, bundle, journal)

@@ -49,9 +49,10 @@ final class PrivateHome: Sendable {
                 return isOpen
             })
         else { return }
-        // A task of its own, since a cancelled one cannot start programs; errors leave what removing the folder does.
+        // A task of its own, since a cancelled one cannot start programs.
         await Task { [path] in
             for action in [["--kill", "all"], ["--remove-socketdir"]] {
+                // When it fails, removing the folder still ends the agent.
                 _ = try? await ChildProgram.run("gpgconf", ["--homedir", path] + action) { pipes in
                     try pipes.closeInput()
                 }

@@ -24,7 +24,8 @@ public enum SignaturePacket {
             guard SHA256Digest.of(data + covered + trailer).bytes.prefix(2).elementsEqual(left) else { return false }
         }
         while !fields.bytes.isEmpty {
-            guard let bits = fields.number(2), bits > 0, let value = fields.take((bits + 7) / 8), let first = value.first,
+            guard let bits = fields.number(2), bits > 0, let value = fields.take((bits + 7) / 8),
+                let first = value.first,
                 (bits - 1) % 8 + 1 == 8 - first.leadingZeroBitCount
             else { return false }
         }
