@@ -22,7 +22,8 @@ struct RedisAdapter: SourceAdapter {
 
     /// The rights for a restore, as a command to type.
     private var restoreRights: String {
-        "ACL SETUSER \(settings.user ?? "salvor") " + (Self.backupCommands + Self.restoreCommands).joined(separator: " ")
+        "ACL SETUSER \(settings.user ?? "salvor") "
+            + (Self.backupCommands + Self.restoreCommands).joined(separator: " ")
     }
 
     static let backupCommands = [

@@ -156,7 +156,8 @@ struct ScratchServer: Sendable {
         guard let text = FileManager.default.contents(atPath: directory + "/redis.pid"),
             let pid = pid_t(String(decoding: text, as: UTF8.self).filter(\.isNumber)), pid > 1
         else { return nil }
-        let workplace = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")  // gone: not ours
+        // A process that is gone has no folder, and then it is not ours.
+        let workplace = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")
         var (left, right) = (stat(), stat())
         guard let workplace, stat(workplace, &left) == 0, stat(directory, &right) == 0 else { return nil }
         return left.st_ino == right.st_ino && left.st_dev == right.st_dev ? pid : nil

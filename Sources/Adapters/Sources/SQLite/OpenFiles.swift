@@ -14,8 +14,9 @@ enum OpenFiles {
             // Processes end while this looks, and other users' may not be looked into.
             let descriptors = (try? files.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? []
             let isUser = descriptors.contains { descriptor in
+                // As above.
                 (try? files.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(descriptor)"))
-                    .map(wanted.contains) ?? false  // as above
+                    .map(wanted.contains) ?? false
             }
             guard isUser else { continue }
             let title = files.contents(atPath: "/proc/\(pid)/comm").map { String(decoding: $0, as: UTF8.self) } ?? "?"
