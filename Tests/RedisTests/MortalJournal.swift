@@ -9,6 +9,10 @@ actor MortalJournal: RestoreJournal {
     private(set) var notes: [String] = []
     private var left: Int?
     private(set) var count = 0
+    private var watcher: @Sendable (JSONValue) -> Void = { _ in }
+
+    /// Calls `body` with each record when it is written.
+    func watch(_ body: @escaping @Sendable (JSONValue) -> Void) { watcher = body }
 
     func dieAtRecord(_ number: Int?) { left = number }
 
@@ -19,6 +23,7 @@ actor MortalJournal: RestoreJournal {
         }
         count += 1
         recorded = value
+        watcher(value)
     }
 
     func note(_ message: String) { notes.append(message) }

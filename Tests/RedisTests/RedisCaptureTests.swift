@@ -93,7 +93,8 @@ struct RedisCaptureTests {
     func missingRight() async throws {
         let fixture = try RedisFixture()
         let port = fixture.server.port
-        try fixture.server.cli("ACL", "SETUSER", "backup", "on", ">pw", "+replconf", "+info", "+acl|whoami", "+acl|dryrun")
+        try fixture.server.cli(
+            "ACL", "SETUSER", "backup", "on", ">pw", "+replconf", "+info", "+acl|whoami", "+acl|dryrun")
         let adapter = try fixture.adapter(port: port, user: "backup", password: "pw")
         let failed = await adapter.preflight().first { $0.state == .failed }
         let remedy = try #require(failed?.remedy)
@@ -148,5 +149,34 @@ struct RedisCaptureTests {
         #expect {
             _ = try RedisSettings(node, source: source.name)
         } throws: { ($0 as? Failure)?.hint == "Did you mean 'connection'?" }
+    }
+
+    @Test("a connection that ends in the middle is a failure, never a short copy", arguments: ["yes", "no"])
+    func cut(diskless: String) async throws {
+        let fixture = try RedisFixture(options: ["repl-diskless-sync \(diskless)", "rdbcompression no"])
+        try RedisFixture.fill(fixture.server)
+        let proxy = try ShortServer(target: fixture.server.port, limit: 150_000)
+        await #expect {
+            _ = try await fixture.adapter(port: proxy.port).capture(into: MemoryCapture())
+        } throws: { error in
+            let failure = error as? Failure
+            return failure?.code == .sourceFailed && failure?.summary.contains("closed the connection") == true
+        }
+    }
+
+    @Test("a cancelled capture ends at once")
+    func cancelled() async throws {
+        let fixture = try RedisFixture(options: ["repl-diskless-sync-delay 30"])
+        let adapter = try fixture.adapter()
+        let task = Task { try await adapter.capture(into: MemoryCapture()) }
+        // The server waits half a minute before it forks.
+        for _ in 0..<200 where try !fixture.server.cli("INFO", "replication").contains("connected_slaves:1") {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        let elapsed = await ContinuousClock().measure {
+            task.cancel()
+            await #expect(throws: CancellationError.self) { _ = try await task.value }
+        }
+        #expect(elapsed < .seconds(5))
     }
 }

@@ -97,7 +97,8 @@ struct RedisFixture {
                 if try await connection.command("OBJECT", "ENCODING", name).text == "hashtable" {
                     let read = try await connection.command("TYPE", name).text == "set" ? "SMEMBERS" : "HGETALL"
                     let members = try await connection.command(read, name)
-                    let texts = read == "HGETALL"
+                    let texts =
+                        read == "HGETALL"
                         ? members.pairs.map { $0.key + "=" + ($0.value.text ?? "") }
                         : (members.elements ?? []).compactMap(\.text)
                     value = Array(texts.sorted().joined(separator: "\n").utf8)
@@ -118,9 +119,15 @@ struct RedisFixture {
 
     /// Fills a server with a value of every kind and encoding.
     static func fill(_ server: ThrowawayRedis, functions: Bool = true) throws {
-        var lines: [String] = ["SET text hello", "SET number 12345", "SET negative -7", "SET big \"\(String(repeating: "abcdefgh", count: 40_000))\""]
+        var lines: [String] = [
+            "SET text hello", "SET number 12345", "SET negative -7",
+            "SET big \"\(String(repeating: "abcdefgh", count: 40_000))\"",
+        ]
         lines += ["SETBIT bits 100000 1", "PFADD visitors a b c d e", "GEOADD places 13.361389 38.115556 Palermo"]
-        lines += ["RPUSH shortlist a b c", "SADD ints 1 2 3", "SADD words a b c", "HSET shorthash a 1 b 2", "ZADD shortset 1 a 2.5 b"]
+        lines += [
+            "RPUSH shortlist a b c", "SADD ints 1 2 3", "SADD words a b c", "HSET shorthash a 1 b 2",
+            "ZADD shortset 1 a 2.5 b",
+        ]
         lines += ["ZADD odd inf up -inf down 1e300 far"]
         for index in 0..<700 {
             lines.append("RPUSH longlist \(index)-\(String(repeating: "x", count: 40))")

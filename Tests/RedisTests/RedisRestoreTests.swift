@@ -175,7 +175,8 @@ struct RedisRestoreTests {
         #expect(plan.blockers.contains { $0.contains("has 4 databases") })
         #expect(plan.blockers.contains { $0.contains("would be evicted") })
         let replica = try RedisFixture(options: ["replicaof 127.0.0.1 \(source.server.port)"])
-        #expect(try await replica.adapter().planRestore(replica.restore(copy)).blockers.contains { $0.contains("replica") })
+        #expect(
+            try await replica.adapter().planRestore(replica.restore(copy)).blockers.contains { $0.contains("replica") })
     }
 
     @Test("a damaged copy is refused while staging, and the live server is not touched", arguments: [0, 1])
@@ -219,5 +220,60 @@ struct RedisRestoreTests {
         #expect(try await fixture.adapter().verify(restore, journal: fixture.journal).allSatisfy(\.isEqual))
         try await fixture.adapter().promote(restore, journal: fixture.journal)
         #expect(try fixture.server.cli("GET", "a") == "1")
+    }
+
+    @Test("the documented rights are enough for a restore and its way back")
+    func leastRights() async throws {
+        let fixture = try RedisFixture()
+        try RedisFixture.fill(fixture.server)
+        let before = try await RedisFixture.content(fixture.server)
+        let copy = try await fixture.capture()
+        try fixture.server.cli(input: "FLUSHALL\nACL DELUSER app\n")
+        let rights = RedisAdapter.backupCommands + RedisAdapter.restoreCommands
+        try fixture.server.cli(input: "ACL SETUSER keeper on >pw \(rights.joined(separator: " "))\n")
+        let adapter = try fixture.adapter(user: "keeper", password: "pw")
+        try await fixture.restoreFully(copy, adapter)
+        #expect(try await RedisFixture.content(fixture.server) == before)
+        try await adapter.rollBack(try fixture.restore(copy), journal: fixture.journal)
+        #expect(try fixture.server.cli("DBSIZE") == "0")
+    }
+
+    @Test("without the rights nothing is changed, and the hint says what to grant")
+    func missingRights() async throws {
+        let fixture = try RedisFixture()
+        try fixture.server.cli("SET", "a", "1")
+        let copy = try await fixture.capture()
+        try fixture.server.cli("SET", "a", "2")
+        try fixture.server.cli(
+            input: "ACL SETUSER keeper on >pw \(RedisAdapter.backupCommands.joined(separator: " "))\n")
+        let adapter = try fixture.adapter(user: "keeper", password: "pw")
+        await #expect {
+            try await fixture.restoreFully(copy, adapter)
+        } throws: { ($0 as? Failure)?.hint?.contains("+replicaof") == true }
+        try await adapter.rollBack(try fixture.restore(copy), journal: fixture.journal)
+        #expect(try fixture.server.cli("GET", "a") == "2")
+        #expect(try fixture.server.cli("SET", "a", "3") == "OK")
+    }
+
+    @Test("a server that cannot reach the scratch server keeps its data and becomes a master again")
+    func unreachableScratch() async throws {
+        let fixture = try RedisFixture()
+        try fixture.server.cli("SET", "a", "1")
+        let copy = try await fixture.capture()
+        try fixture.server.cli("SET", "a", "2")
+        let restore = try fixture.restore(copy)
+        let adapter = try fixture.adapter(timeout: 2)
+        try await adapter.stage(restore, journal: fixture.journal)
+        let pid = try String(contentsOfFile: fixture.scratch("redis.pid"), encoding: .utf8).filter(\.isNumber)
+        await fixture.journal.watch { value in
+            // The moment before the live server is turned to it, the scratch server goes away.
+            if value["phase"]?.string == "replicating", let number = pid_t(pid) { kill(number, SIGKILL) }
+        }
+        await #expect(throws: Failure.self) { try await adapter.promote(restore, journal: fixture.journal) }
+        await fixture.journal.watch { _ in }
+        try await adapter.rollBack(restore, journal: fixture.journal)
+        #expect(try fixture.server.cli("GET", "a") == "2")
+        #expect(try fixture.server.cli("INFO", "replication").contains("role:master"))
+        #expect(try fixture.server.cli("SET", "a", "3") == "OK")
     }
 }

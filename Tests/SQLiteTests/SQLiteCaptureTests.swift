@@ -16,7 +16,13 @@ struct SQLiteCaptureTests {
         try fixture.fill(journalMode: journalMode)
         // An open connection keeps the log from being written back: the main file alone would be old.
         let application = try DatabaseQueue(path: fixture.path)
-        try await application.write { try $0.execute(sql: "INSERT INTO notes VALUES(9999, 'only in the log', NULL)") }
+        try await application.write {
+            try $0.execute(
+                sql: """
+                    INSERT INTO notes VALUES(9999, 'only in the log', NULL);
+                    INSERT INTO outside(rowid, body) VALUES(9999, 'only in the log')
+                    """)
+        }
         let copy = try await fixture.capture()
         let taken = fixture.temporary("taken.db")
         try Data(copy.bytes).write(to: URL(fileURLWithPath: taken))
@@ -42,11 +48,14 @@ struct SQLiteCaptureTests {
             var configuration = Configuration()
             configuration.busyMode = .timeout(10)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
-            while !Task.isCancelled {
-                try await queue.write {
-                    try $0.execute(sql: "INSERT INTO a VALUES(randomblob(3000)); INSERT INTO b VALUES(randomblob(3000))")
+            do {
+                while !Task.isCancelled {
+                    try await queue.write {
+                        try $0.execute(
+                            sql: "INSERT INTO a VALUES(randomblob(3000)); INSERT INTO b VALUES(randomblob(3000))")
+                    }
                 }
-            }
+            } catch is CancellationError {}
             try queue.close()
         }
         for _ in 0..<4 {
@@ -139,7 +148,9 @@ struct SQLiteCaptureTests {
     func locked() async throws {
         let fixture = try SQLiteFixture()
         try fixture.fill(journalMode: "delete")
-        let holder = try DatabaseQueue(path: fixture.path)
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let holder = try DatabaseQueue(path: fixture.path, configuration: configuration)
         try await holder.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE") }
         await #expect {
             _ = try await fixture.capture()

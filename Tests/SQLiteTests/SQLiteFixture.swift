@@ -89,13 +89,15 @@ struct SQLiteFixture {
                 for row in 1...rows {
                     let text = "note \(row) about topic\(row % 7)"
                     try database.execute(
-                        sql: "INSERT INTO notes VALUES(?, ?, ?)", arguments: [row, text, Data([0, 1, UInt8(row % 251)])])
+                        sql: "INSERT INTO notes VALUES(?, ?, ?)",
+                        arguments: [row, text, Data([0, 1, UInt8(row % 251)])])
                     try database.execute(sql: "INSERT INTO loose VALUES(?)", arguments: [text])
                     try database.execute(sql: "INSERT INTO own VALUES(?)", arguments: [text])
                     try database.execute(sql: "INSERT INTO old VALUES(?)", arguments: [text])
                 }
                 // Row ids with gaps: a copy that renumbers them breaks the index of 'loose'.
-                try database.execute(sql: "DELETE FROM loose WHERE rowid % 3 = 0; INSERT INTO outside(outside) VALUES('rebuild')")
+                try database.execute(
+                    sql: "DELETE FROM loose WHERE rowid % 3 = 0; INSERT INTO outside(outside) VALUES('rebuild')")
                 try database.execute(sql: "INSERT INTO looser(looser) VALUES('rebuild')")
                 return .commit
             }

@@ -21,7 +21,10 @@ struct SQLiteRestoreTests {
         #expect(try SQLiteFixture.dump(fixture.path) == before)
         let mode = try FileManager.default.attributesOfItem(atPath: fixture.path)[.posixPermissions] as? Int
         #expect(mode == 0o640)
-        #expect(try fixture.names().filter { !$0.hasSuffix("-shm") && !$0.hasSuffix("-wal") } == ["app.db", "app.db.before-k3f9"])
+        #expect(
+            try fixture.names().filter { !$0.hasSuffix("-shm") && !$0.hasSuffix("-wal") } == [
+                "app.db", "app.db.before-k3f9",
+            ])
 
         try await fixture.adapter().settle(try fixture.restore(copy), journal: fixture.journal)
         #expect(try fixture.names().filter { $0.contains("before") } == [])
@@ -43,7 +46,9 @@ struct SQLiteRestoreTests {
         #expect((DatabaseFile.size(fixture.path + "-wal") ?? 0) > 0)
         try await fixture.restoreFully(copy)
         let restored = try DatabaseQueue(path: fixture.path)
-        #expect(try await restored.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM notes WHERE body = 'today'") } == 0)
+        #expect(
+            try await restored.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM notes WHERE body = 'today'") }
+                == 0)
         #expect(try await restored.read { try String.fetchOne($0, sql: "PRAGMA integrity_check") } == "ok")
         try restored.close()
         try snapshot.close()
@@ -51,7 +56,8 @@ struct SQLiteRestoreTests {
 
         try await fixture.adapter().rollBack(try fixture.restore(copy), journal: fixture.journal)
         let old = try DatabaseQueue(path: fixture.path)
-        #expect(try await old.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM notes WHERE body = 'today'") } == 500)
+        #expect(
+            try await old.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM notes WHERE body = 'today'") } == 500)
         #expect(try await old.read { try String.fetchOne($0, sql: "PRAGMA integrity_check") } == "ok")
         try old.close()
         #expect(try fixture.names().filter { $0.contains("k3f9") } == [])
@@ -71,14 +77,18 @@ struct SQLiteRestoreTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: fixture.path)) == rubbish)
     }
 
-    @Test("restores where nothing is, and under another name; rolling back leaves nothing there", arguments: [true, false])
+    @Test(
+        "restores where nothing is, and under another name; rolling back leaves nothing there",
+        arguments: [true, false])
     func elsewhere(renamed: Bool) async throws {
         let fixture = try SQLiteFixture()
         try fixture.fill()
         let before = try SQLiteFixture.dump(fixture.path)
         let copy = try await fixture.capture()
         let other = renamed ? fixture.folder("other.db") : fixture.path
-        if !renamed { for name in try fixture.names() { try FileManager.default.removeItem(atPath: fixture.folder(name)) } }
+        if !renamed {
+            for name in try fixture.names() { try FileManager.default.removeItem(atPath: fixture.folder(name)) }
+        }
         try await fixture.restoreFully(copy, rename: renamed ? other : nil)
         #expect(try SQLiteFixture.dump(other) == before)
         try await fixture.adapter().rollBack(
@@ -112,7 +122,9 @@ struct SQLiteRestoreTests {
         let (adapter, restore) = (try fixture.adapter(), try fixture.restore(copy))
         try await adapter.stage(restore, journal: fixture.journal)
         await fixture.journal.dieAtRecord(record)
-        await #expect(throws: MortalJournal.Killed.self) { try await adapter.promote(restore, journal: fixture.journal) }
+        await #expect(throws: MortalJournal.Killed.self) {
+            try await adapter.promote(restore, journal: fixture.journal)
+        }
         await fixture.journal.dieAtRecord(nil)
         if finishing {
             try await adapter.promote(restore, journal: fixture.journal)

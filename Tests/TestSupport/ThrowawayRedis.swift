@@ -75,7 +75,8 @@ public final class ThrowawayRedis: Sendable {
         process.withLock { $0 = server }
         // Its own log tells that this server is ready; something else might answer at the port.
         for _ in 0..<600 {
-            let text = String(decoding: (FileManager.default.contents(atPath: log) ?? Data()).dropFirst(before), as: UTF8.self)
+            let text = String(
+                decoding: (FileManager.default.contents(atPath: log) ?? Data()).dropFirst(before), as: UTF8.self)
             if text.contains("eady to accept connections") { return }
             guard server.isRunning else { throw NotStarted(description: "the server ended: \(text.suffix(500))") }
             usleep(20_000)

@@ -36,7 +36,8 @@ struct RDBScanner {
             throw Failure(.sourceFailed, "what arrived is not an RDB")
         }
         var scanner = RDBScanner(
-            input: input, values: RDBValues(input: input, family: version.family), summary: RDBSummary(version: version))
+            input: input, values: RDBValues(input: input, family: version.family), summary: RDBSummary(version: version)
+        )
         do {
             try scanner.body()
         } catch let unknown as RDBValues.Unknown {
@@ -101,7 +102,9 @@ struct RDBScanner {
         // The first line reads `#!lua name=mylib`.
         let first = String(decoding: code.prefix { $0 != 10 && $0 != 13 }, as: UTF8.self)
         let name = first.split(separator: " ").first { $0.lowercased().hasPrefix("name=") }?.dropFirst(5)
-        guard let name, first.hasPrefix("#!") else { throw RDBValues.Unknown(what: "a function library without a name") }
+        guard let name, first.hasPrefix("#!") else {
+            throw RDBValues.Unknown(what: "a function library without a name")
+        }
         summary.functions[name.trimmingQuotes()] = SHA256Digest.of(code)
     }
 

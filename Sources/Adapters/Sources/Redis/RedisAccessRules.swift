@@ -21,7 +21,9 @@ struct AccessRule: Sendable, Equatable {
     var command: [String] { ["ACL", "SETUSER", user, "reset"] + rules }
 
     static func list(_ connection: RespConnection) async throws -> [AccessRule] {
-        (try await connection.command("ACL", "LIST").elements ?? []).compactMap(\.text).compactMap { AccessRule($0[...]) }
+        (try await connection.command("ACL", "LIST").elements ?? []).compactMap(\.text).compactMap {
+            AccessRule($0[...])
+        }
     }
 }
 

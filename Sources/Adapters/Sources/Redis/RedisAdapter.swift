@@ -12,12 +12,17 @@ struct RedisAdapter: SourceAdapter {
             transport: environment.transport, host: settings.socket ?? settings.host, port: settings.port,
             user: settings.user,
             password: settings.password.map { .reference($0, environment.secrets) } ?? .none,
-            timeoutSeconds: settings.timeoutSeconds)
+            timeoutSeconds: settings.timeoutSeconds, remedy: restoreRights)
     }
 
     /// The least rights for a backup, as a command to type.
     var backupRights: String {
         "ACL SETUSER \(settings.user ?? "salvor") on >PASSWORD " + Self.backupCommands.joined(separator: " ")
+    }
+
+    /// The rights for a restore, as a command to type.
+    private var restoreRights: String {
+        "ACL SETUSER \(settings.user ?? "salvor") " + (Self.backupCommands + Self.restoreCommands).joined(separator: " ")
     }
 
     static let backupCommands = [

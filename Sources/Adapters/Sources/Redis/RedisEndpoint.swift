@@ -18,6 +18,8 @@ struct RedisEndpoint: Sendable {
     var user: String?
     var password: Password
     var timeoutSeconds: Int
+    /// What to type when the user lacks a right.
+    var remedy: String?
 
     /// For people.
     var name: String { host.hasPrefix("/") ? host : "\(host):\(port)" }
@@ -59,7 +61,7 @@ struct RedisEndpoint: Sendable {
                 .sourceDenied, "\(object) asks for a password", hint: "Set 'connection.password' of the source.")
         }
         if refusal.isDenied {
-            return Failure(.sourceDenied, "\(object): \(refusal)", hint: remedy ?? "Grant the right to the user.")
+            return Failure(.sourceDenied, "\(object): \(refusal)", hint: remedy ?? self.remedy)
         }
         return Failure(.sourceFailed, "\(object): \(refusal)")
     }

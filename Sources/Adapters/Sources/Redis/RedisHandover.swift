@@ -23,7 +23,8 @@ struct RedisHandover: Sendable {
     static func look(_ live: RedisEndpoint, _ record: RedisRecord) async throws -> World {
         let info = try await live.connect().info()
         if info.isReplica {
-            guard info["master_port"] == record.sourcePort.map(String.init), info["master_host"] == record.address else {
+            guard info["master_port"] == record.sourcePort.map(String.init), info["master_host"] == record.address
+            else {
                 throw Failure(
                     .restoreFailed,
                     "\(live.name) has become a replica of \(info["master_host"] ?? "?"):\(info["master_port"] ?? "?")",

@@ -23,7 +23,8 @@ extension RedisAdapter {
     private func version(_ info: RedisInfo) -> Check {
         guard let product = RedisProduct(info: info) else {
             return Check(
-                "version", .failed, "the server does not tell its version", remedy: "Point 'connection' at Redis or Valkey.",
+                "version", .failed, "the server does not tell its version",
+                remedy: "Point 'connection' at Redis or Valkey.",
                 code: .versionRefused)
         }
         guard let format = RDBVersion(product: product) else {

@@ -26,7 +26,8 @@ extension RedisAdapter {
                 command: target.program.map { "\($0) \(restore.scratchDirectory)/redis.conf" }),
             .init("verify", "compare keys, expiries and functions with what was counted", command: "INFO keyspace"),
             .init("promote", "hold back writes and copy the live data aside", command: "CLIENT PAUSE … WRITE; SYNC"),
-            .init("promote", "let the live server take over the scratch server's data", command: "REPLICAOF \(address)"),
+            .init(
+                "promote", "let the live server take over the scratch server's data", command: "REPLICAOF \(address)"),
             .init("promote", "compare again and make it its own master", command: "REPLICAOF NO ONE"),
         ]
         if settings.accessRules != .none, restore.streams.contains(where: { $0.name == RedisNames.accessRules }) {
@@ -34,7 +35,8 @@ extension RedisAdapter {
             plan.steps.append(.init("promote", "set the access rules of \(which)", command: "ACL SETUSER …"))
         }
         plan.steps.append(
-            .init("promote", "wait until the new data is on disk", command: "BGSAVE, or the append-only file's rewrite"))
+            .init("promote", "wait until the new data is on disk", command: "BGSAVE, or the append-only file's rewrite")
+        )
         plan.replaces = target.info.databases.sorted { $0.key < $1.key }.map {
             "database \($0.key) (\($0.value.keys) keys)"
         }

@@ -67,7 +67,9 @@ struct RedisSettings: Sendable {
                 "properties": [
                     "host": ["type": "string", "default": "127.0.0.1"],
                     "port": ["type": "integer", "minimum": 1, "maximum": 65535, "default": 6379],
-                    "socket": ["type": "string", "pattern": "^/", "description": "a Unix socket, instead of host and port"],
+                    "socket": [
+                        "type": "string", "pattern": "^/", "description": "a Unix socket, instead of host and port",
+                    ],
                     "user": ["type": "string", "description": "an ACL user; default: 'default'"],
                     "password": ["type": "string", "description": "a reference: file:, env:, credential:, command:"],
                 ],

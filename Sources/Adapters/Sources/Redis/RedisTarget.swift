@@ -81,7 +81,8 @@ extension RedisAdapter {
         let offered = try await connection.ifAllowed("CONFIG", "GET", "databases")?.pairs["databases"]?.text
         // A server that is sent a database it does not have ends at once.
         if let offered = offered.flatMap({ Int64($0) }), offered < needed {
-            target.blockers.append("\(live.name) has \(offered) databases and the copy needs \(needed): raise 'databases'")
+            target.blockers.append(
+                "\(live.name) has \(offered) databases and the copy needs \(needed): raise 'databases'")
         }
         let used = data["usedMemory"]?.integer ?? 0
         let limit = target.info.number("maxmemory") ?? 0

@@ -140,13 +140,11 @@ struct ScratchServer: Sendable {
         }
     }
 
-
     private func stop() async throws {
         if try await isOurs() {
             // The connection ends instead of an answer.
-            do { _ = try await endpoint.connect().command("SHUTDOWN", "NOSAVE") } catch is Failure {} catch
-                is RespRefusal
-            {}
+            do { _ = try await endpoint.connect().command("SHUTDOWN", "NOSAVE") } catch is Failure {
+            } catch is RespRefusal {}
         }
         for _ in 0..<100 where isAlive() { try await Task.sleep(for: .milliseconds(50)) }
         if let pid = processID(), isAlive() { kill(pid, SIGKILL) }

@@ -33,7 +33,8 @@ extension SQLiteAdapter {
         return CaptureReport(
             engine: "SQLite \(try await Self.version())", facts: inspection.facts,
             restoreData: [
-                "path": .string(settings.path), "journalMode": .string(copy.journalMode), "uid": .integer(Int64(original.user)),
+                "path": .string(settings.path), "journalMode": .string(copy.journalMode),
+                "uid": .integer(Int64(original.user)),
                 "gid": .integer(Int64(original.group)), "mode": .integer(Int64(original.mode)),
             ],
             notices: inspection.notices)

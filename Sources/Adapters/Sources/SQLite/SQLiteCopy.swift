@@ -53,7 +53,9 @@ final class SQLiteCopy: Sendable {
 
     private struct Restarted: Error {}
 
-    private static func copy(_ source: String, to path: String, busySeconds: Int, _ flag: CancellationFlag) throws -> String {
+    private static func copy(_ source: String, to path: String, busySeconds: Int, _ flag: CancellationFlag) throws
+        -> String
+    {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(TimeInterval(busySeconds))

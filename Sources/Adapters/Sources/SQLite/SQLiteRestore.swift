@@ -104,7 +104,8 @@ extension SQLiteAdapter {
             return nil
         } catch let error as DatabaseError where [.SQLITE_BUSY, .SQLITE_LOCKED].contains(error.resultCode) {
             throw Failure(
-                .restoreBlocked, "'\(path)' is locked by another program", hint: "Stop the program, then promote again.")
+                .restoreBlocked, "'\(path)' is locked by another program", hint: "Stop the program, then promote again."
+            )
         } catch let error as DatabaseError {
             // The usual reason for a restore.
             return "the live database is kept as it is: \(error.message ?? "it cannot be opened")"
