@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import FileSystem
 
 /// Paths to be stored in an incremental, in walk order, without an allocation each.
 ///
