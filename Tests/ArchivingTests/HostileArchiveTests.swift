@@ -23,14 +23,17 @@ struct HostileArchiveTests {
             name: "symlink then write", script: #"add("l", tarfile.SYMTYPE, link="OUT"); add("l/evil", data=b"x")"#,
             reason: "a link or no directory"),
         Attack(
-            name: "symlink then write through", script: #"add("evil", tarfile.SYMTYPE, link="OUT/evil"); add("evil", data=b"x")"#,
+            name: "symlink then write through",
+            script: #"add("evil", tarfile.SYMTYPE, link="OUT/evil"); add("evil", data=b"x")"#,
             reason: "taken already"),
         Attack(
-            name: "symlink then directory", script: #"add("l", tarfile.SYMTYPE, link="OUT"); add("l", tarfile.DIRTYPE)"#,
+            name: "symlink then directory",
+            script: #"add("l", tarfile.SYMTYPE, link="OUT"); add("l", tarfile.DIRTYPE)"#,
             reason: "taken already"),
         Attack(
             name: "hard link outside", script: #"add("l", tarfile.LNKTYPE, link="../out/victim")"#, reason: "leads out"),
-        Attack(name: "hard link absolute", script: #"add("l", tarfile.LNKTYPE, link="OUT/victim")"#, reason: "absolute"),
+        Attack(
+            name: "hard link absolute", script: #"add("l", tarfile.LNKTYPE, link="OUT/victim")"#, reason: "absolute"),
         Attack(
             name: "hard link through a symlink",
             script: #"add("s", tarfile.SYMTYPE, link="OUT"); add("l", tarfile.LNKTYPE, link="s/victim")"#,
@@ -41,7 +44,8 @@ struct HostileArchiveTests {
             reason: "no file of the tree"),
         Attack(name: "device", script: #"add("null", tarfile.CHRTYPE)"#, reason: "devices"),
         Attack(name: "twice", script: #"add("a", data=b"1"); add("a", data=b"2")"#, reason: "taken already"),
-        Attack(name: "file as directory", script: #"add("a", data=b"1"); add("a/b", data=b"2")"#, reason: "no directory"),
+        Attack(
+            name: "file as directory", script: #"add("a", data=b"1"); add("a/b", data=b"2")"#, reason: "no directory"),
     ]
 
     @Test("A member that leads out of the tree is refused, reported and fails the extraction", arguments: attacks)

@@ -96,7 +96,9 @@ struct TruncationTests {
         var header = TarHeader(path: [0x61], kind: .file)
         header.size = 3
         try other.begin(header)
-        #expect(throws: ArchiveError.self) { try [UInt8](repeating: 1, count: 4).withUnsafeBytes { try other.write($0) } }
+        #expect(throws: ArchiveError.self) {
+            try [UInt8](repeating: 1, count: 4).withUnsafeBytes { try other.write($0) }
+        }
         #expect(throws: ArchiveError.self) { try other.end() }
     }
 

@@ -64,6 +64,20 @@ struct EphemeralKeyTests {
         #expect(try await waitUntilGone(before) == [])
     }
 
+    @Test("what a killed run left is removed by the next one; what is in use is not")
+    func killedRun() async throws {
+        let inUse = try await EphemeralKey.make()
+        let message = try await Sealer(recipients: [inUse.recipient]).seal([1])
+        let left = "/dev/shm/salvor-key-\(UUID().uuidString.prefix(6))"
+        try FileManager.default.createDirectory(
+            atPath: left, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try Data().write(to: URL(fileURLWithPath: "\(left)/in-use"))
+        try await EphemeralKey.with(in: "/dev/shm") { _ in }
+        #expect(!FileManager.default.fileExists(atPath: left))
+        #expect(try await inUse.opener.open(message, limit: 1) == [1])
+        await inUse.destroy()
+    }
+
     @Test("is quick to make")
     func speed() async throws {
         let elapsed = try await ContinuousClock().measure { try await EphemeralKey.with { _ in } }

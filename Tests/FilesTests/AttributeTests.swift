@@ -16,10 +16,11 @@ struct AttributeTests {
     func roundTrip() async throws {
         let tree = try TreeFixture()
         try tree.fillWithEverything()
-        let live = try TreeFixture.describe(tree.root)
+        // Part of a second before 1970: libarchive and GNU tar read its text differently.
+        try tree.python("os.utime('z-link', ns=(1, -1500000001))")
         let (_, stream, report) = try await tree.capture(try tree.adapter(Self.settings))
         let (copy, restored) = try await tree.extracted(stream)
-        #expect(try TreeFixture.describe(copy) == live)
+        try TreeFixture.expectEqual(tree.root, copy)
         #expect(restored.notices.isEmpty)
         #expect(report.facts["files"] == .count(Int64(restored.files)))
         #expect(report.facts["hard links"] == .count(2))
@@ -38,7 +39,7 @@ struct AttributeTests {
                 "--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner", "-xpf", try tree.save(stream), "-C",
                 target,
             ])
-        #expect(try TreeFixture.describe(tree.below(target)) == TreeFixture.describe(tree.root))
+        try TreeFixture.expectEqual(tree.root, tree.below(target))
     }
 
     @Test("bsdtar brings it back with every attribute")
@@ -49,7 +50,7 @@ struct AttributeTests {
         let target = try tree.newFolder("bsd")
         try ShortCommand.run(
             "bsdtar", ["--xattrs", "--acls", "--numeric-owner", "-xpf", try tree.save(stream), "-C", target])
-        #expect(try TreeFixture.describe(tree.below(target)) == TreeFixture.describe(tree.root))
+        try TreeFixture.expectEqual(tree.root, tree.below(target))
     }
 
     @Test("An unchanged tree gives the same bytes again")
@@ -95,10 +96,11 @@ struct AttributeTests {
         let (_, stream, _) = try await tree.capture(try tree.adapter())
         #expect(stream.members.count == 62)
         let (copy, _) = try await tree.extracted(stream)
-        #expect(try TreeFixture.describe(copy) == TreeFixture.describe(tree.root))
+        try TreeFixture.expectEqual(tree.root, copy)
         // The tests' own clean-up does not reach that deep.
         for path in [tree.root, tree.folder(String(copy.dropFirst(tree.folder.path.count + 1)).prefixPart)] {
-            let parent = try Descriptor.directory(Array(URL(fileURLWithPath: path).deletingLastPathComponent().path.utf8))
+            let parent = try Descriptor.directory(
+                Array(URL(fileURLWithPath: path).deletingLastPathComponent().path.utf8))
             try TreeRemoval.remove(Array(URL(fileURLWithPath: path).lastPathComponent.utf8), in: parent.raw)
         }
     }

@@ -23,26 +23,35 @@ struct IncrementalTests {
 
     static let changes = [
         Change("nothing", "", stored: 0...0),
-        Change("content", "open('plain', 'a').write('more')", stored: 1...1),
-        Change("content with size and time kept", "t = os.stat('plain').st_mtime_ns; open('plain', 'w').write('CONTENT'); os.utime('plain', ns=(t, t))", stored: 1...1),
-        Change("mode", "os.chmod('plain', 0o600)", stored: 1...1),
-        Change("attribute", "os.setxattr('plain', 'user.comment', b'new')", stored: 1...1),
+        Change("content", "open('plain', 'a').write('more')", stored: 2...2),
+        Change(
+            "content with size and time kept",
+            "t = os.stat('plain').st_mtime_ns; open('plain', 'w').write('CONTENT'); os.utime('plain', ns=(t, t))",
+            stored: 2...2),
+        Change("mode", "os.chmod('plain', 0o600)", stored: 2...2),
+        Change("attribute", "os.setxattr('plain', 'user.comment', b'new')", stored: 2...2),
         Change("new file", "open('sticky/new', 'w').write('n')", stored: 2...2),
         Change("deleted file", "os.unlink('plain')", stored: 1...1, deleted: 1),
         Change("deleted directory", "import shutil; shutil.rmtree('part' * 10)", stored: 1...1, deleted: 41),
         Change("renamed file", "os.rename('plain', 'sticky/plain')", stored: 3...3, deleted: 1),
         Change("renamed directory", "os.rename('links', 'renamed')", stored: 2...5, deleted: 3),
         Change("directory's mode only", "os.chmod('sticky', 0o755)", stored: 1...1),
-        Change("file becomes directory", "os.unlink('plain'); os.mkdir('plain'); open('plain/in', 'w').write('i')", stored: 3...3, deleted: 1),
-        Change("directory becomes file", "import shutil; shutil.rmtree('links'); open('links', 'w').write('f')", stored: 2...3, deleted: 3),
+        Change(
+            "file becomes directory", "os.unlink('plain'); os.mkdir('plain'); open('plain/in', 'w').write('i')",
+            stored: 3...3, deleted: 1),
+        Change(
+            "directory becomes file", "import shutil; shutil.rmtree('links'); open('links', 'w').write('f')",
+            stored: 2...3, deleted: 3),
         Change("file becomes symlink", "os.unlink('plain'); os.symlink('empty', 'plain')", stored: 2...2, deleted: 1),
         Change("symlink becomes directory", "os.unlink('dangling'); os.mkdir('dangling')", stored: 2...2, deleted: 1),
         Change("symlink's target", "os.unlink('dangling'); os.symlink('elsewhere', 'dangling')", stored: 2...2),
         Change("new hard link", "os.link('plain', 'a-link')", stored: 3...3),
         Change("a hard link less", "os.unlink('links/a')", stored: 4...4, deleted: 1),
-        Change("hard link becomes a file", "os.unlink('links/b'); open('links/b', 'w').write('own')", stored: 4...4),
-        Change("sparse file", "f = open('sparse', 'r+b'); f.seek(4096); f.write(b'x')", stored: 1...1),
-        Change("swapped names", "os.rename('plain', 'x'); os.rename('empty', 'plain'); os.rename('x', 'empty')", stored: 3...3),
+        Change("hard link becomes a file", "os.unlink('links/b'); open('links/b', 'w').write('own')", stored: 5...5),
+        Change("sparse file", "f = open('sparse', 'r+b'); f.seek(4096); f.write(b'x')", stored: 2...2),
+        Change(
+            "swapped names", "os.rename('plain', 'x'); os.rename('empty', 'plain'); os.rename('x', 'empty')",
+            stored: 3...3),
     ]
 
     @Test("An incremental stores what changed, and with its base it is the live tree", arguments: changes)
@@ -55,10 +64,8 @@ struct IncrementalTests {
         let (_, stream, report) = try await tree.capture(adapter, base: base)
         #expect(change.stored.contains(stream.members.count), "\(stream.members.count) stored")
         #expect(stream.deletions.count == change.deleted)
-        // With salvor.
-        let live = try TreeFixture.describe(tree.root)
         let (copy, _) = try await tree.extracted(stream)
-        #expect(try TreeFixture.describe(copy) == live)
+        try TreeFixture.expectEqual(tree.root, copy)
         // By hand: the base, the deletions, the incremental.
         let target = try tree.newFolder("by-hand")
         try ShortCommand.run(
@@ -73,7 +80,7 @@ struct IncrementalTests {
                 tar --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$2" --exclude=.salvor-deleted
                 """, "sh", try tree.save(full), try tree.save(stream), target,
             ])
-        #expect(try TreeFixture.describe(tree.below(target)) == live)
+        try TreeFixture.expectEqual(tree.root, tree.below(target))
         // The facts are those of the whole tree.
         let (_, _, again) = try await tree.capture(adapter)
         #expect(report.facts == again.facts)
@@ -90,9 +97,9 @@ struct IncrementalTests {
         _ = try await tree.capture(adapter, base: base)
         try tree.write("b", "22")
         let (_, stream, _) = try await tree.capture(adapter, base: base)
-        #expect(stream.members.count == 2)
+        #expect(stream.members.count == 3, "both files and their directory")
         let (copy, _) = try await tree.extracted(stream)
-        #expect(try TreeFixture.describe(copy) == TreeFixture.describe(tree.root))
+        try TreeFixture.expectEqual(tree.root, copy)
     }
 
     @Test("A name that is excluded from now on is gone, and what was linked to it keeps its content")

@@ -5,6 +5,7 @@ import Domain
 import FileSystem
 import Foundation
 import TestSupport
+import Testing
 
 @testable import Files
 
@@ -106,6 +107,16 @@ final class TreeFixture: Sendable {
         return try ShortCommand.run("python3", ["-c", script, path]).split(separator: "\n").map(String.init)
     }
 
+    /// Expects two trees to be alike, and tells what is not.
+    static func expectEqual(
+        _ left: String, _ right: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let (a, b) = (try describe(left), try describe(right))
+        let (missing, unexpected) = (Set(a).subtracting(b), Set(b).subtracting(a))
+        let text = missing.sorted().map { "- \($0)" } + unexpected.sorted().map { "+ \($0)" }
+        #expect(a == b, Comment(rawValue: text.joined(separator: "\n")), sourceLocation: sourceLocation)
+    }
+
     /// The path a root has in the archive, below another directory.
     func below(_ directory: String) -> String { directory + root }
 
@@ -168,7 +179,7 @@ final class TreeFixture: Sendable {
                 put("capable", b"elf", 0o755)
                 os.setxattr("capable", "security.capability", struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0))
                 os.mknod("null", stat.S_IFCHR | 0o666, os.makedev(1, 3)); os.mknod("block", stat.S_IFBLK | 0o600, os.makedev(7, 300))
-            times = [("plain", 1700000000123456789), ("empty", -1500000001), ("large", 4294967296000000001), ("fifo", 5), ("links/a", 1)]
+            times = [("plain", 1700000000123456789), ("empty", -1500000000000000000), ("large", 4294967296000000001), ("fifo", 5), ("links/a", 1)]
             for name, t in times: os.utime(name, ns=(t, t))
             os.utime("dangling", ns=(7, 1600000000000000007), follow_symlinks=False)
             for name in ("links", "sticky", "shared", "group"): os.utime(name, ns=(9, 1500000000987654321))

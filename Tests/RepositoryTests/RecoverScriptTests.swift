@@ -193,8 +193,8 @@ struct RecoverScriptTests {
     @Test("each object damaged, cut, swapped or missing is refused, and nothing is left behind")
     func damage() async throws {
         let repository = try await TestRepository.make()
-        let first = try await repository.backUp(["app": DumpText.rows(6000)], at: 0)
-        let second = try await repository.backUp(["app": DumpText.rows(6000, changed: [5])], at: 86_400)
+        let first = try await repository.backUp(["app": DumpText.rows(3000)], at: 0)
+        let second = try await repository.backUp(["app": DumpText.rows(3000, changed: [5])], at: 86_400)
         let place = try Place(repository)
         for id in [first.id, second.id] {
             let files = try repository.files(id).filter { !$0.hasSuffix("contents.gpg") }

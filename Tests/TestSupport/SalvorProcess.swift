@@ -31,7 +31,7 @@ public struct SalvorProcess: Sendable {
     }
 
     /// Runs to the end, or until `signal` is sent after `delay` seconds.
-    public func run(_ arguments: [String], after delay: Double? = nil, signal: Int32 = SIGKILL) async throws -> Outcome {
+    public func run(_ arguments: [String], after delay: Double? = nil, signal: Int32 = 9) async throws -> Outcome {
         try await Blocking.run {
             let files = try TemporaryDirectory("salvor")
             for name in ["out", "err"] { try files.write(name, "") }

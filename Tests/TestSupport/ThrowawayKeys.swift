@@ -17,6 +17,13 @@ public final class ThrowawayKeys: Sendable {
             atPath: home, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
 
+    deinit {
+        // The agent, which ends when its folder goes, may be removing its sockets at the same moment: once more then.
+        for _ in 0..<5 where FileManager.default.fileExists(atPath: home) {
+            try? FileManager.default.removeItem(atPath: home)
+        }
+    }
+
     /// What a key of `add` is for.
     public enum Use: Sendable {
         case encryption

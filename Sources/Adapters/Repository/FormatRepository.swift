@@ -45,7 +45,7 @@ public struct FormatRepository: BundleRepository {
                 hint: "Use it as it is; to start anew, name another store.")
         }
         let (recipients, signer, signerKey) = try await KeyFailures.translating {
-            let signer = try await RunKeys.usableSigner(plan, keyring)
+            let signer = try await RunKeys.usableSigner(plan, keyring, signers: [])
             return (try await RunKeys.usableRecipients(plan, keyring), signer, try await keyring.publicKey(signer))
         }
         let result = try await probe(store, now)
@@ -126,7 +126,7 @@ public struct FormatRepository: BundleRepository {
         _ run: BundleRun, plan: Plan, progress: any ProgressListener
     ) async throws -> any BundleWriter {
         let descriptor = try await descriptor()
-        let keys = try await RunKeys.make(plan: plan, keyring: keyring)
+        let keys = try await RunKeys.make(plan: plan, keyring: keyring, signers: descriptor.signers)
         let planState = PlanState(state, repository: descriptor.id, plan: plan.name)
         return BundleWriterSession(
             run: run, plan: plan, repository: self, descriptor: descriptor, state: planState, keys: keys,

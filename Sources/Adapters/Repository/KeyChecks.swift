@@ -21,7 +21,9 @@ extension FormatRepository {
             checks.append(Check("recipients", .failed, failure.summary, remedy: failure.hint, code: failure.code))
         }
         await checks.append(contentsOf: check("signer", at: now) {
-            let fingerprint = try await RunKeys.usableSigner(plan, keyring)
+            // Without a repository there are no known signers; that it is missing is another check's news.
+            let signers = (try? await descriptor().signers) ?? []
+            let fingerprint = try await RunKeys.usableSigner(plan, keyring, signers: signers)
             return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
         })
         return checks

@@ -13,10 +13,10 @@ struct RunKeys: Sendable {
     var ephemeral: Opener?
     private var pair: EphemeralKey?
 
-    static func make(plan: Plan, keyring: Keyring) async throws -> RunKeys {
+    static func make(plan: Plan, keyring: Keyring, signers: [String]) async throws -> RunKeys {
         try await KeyFailures.translating {
             let recipients = try await usableRecipients(plan, keyring)
-            let signer = try await usableSigner(plan, keyring)
+            let signer = try await usableSigner(plan, keyring, signers: signers)
             guard plan.encryption.proof == .contents else {
                 return RunKeys(
                     sealer: try Sealer(recipients: recipients), recipients: recipients.map(\.key.fingerprint),
@@ -46,14 +46,19 @@ struct RunKeys: Sendable {
         return recipients
     }
 
-    /// Fingerprint of the signing key: the plan's, or the keyring's only one.
-    static func usableSigner(_ plan: Plan, _ keyring: Keyring) async throws -> String {
+    /// Fingerprint of the signing key: the plan's, or the keyring's only one, or the only one the repository knows (an
+    /// owner's keyring holds the recipient's key, which could sign, too).
+    static func usableSigner(_ plan: Plan, _ keyring: Keyring, signers: [String]) async throws -> String {
         if let named = plan.encryption.signer {
             let key = try await keyring.signingKey(named)
             try key.checkCanSign()
             return key.fingerprint
         }
-        let keys = try await keyring.secretKeys().filter { $0.parts.contains { $0.canSign && $0.hasSecret } }
+        var keys = try await keyring.secretKeys().filter { $0.parts.contains { $0.canSign && $0.hasSecret } }
+        if keys.count > 1 {
+            let known = keys.filter { signers.contains($0.fingerprint) }
+            if !known.isEmpty { keys = known }
+        }
         guard let key = keys.first else {
             throw EncryptionError.keyNotFound("a secret key to sign with")
         }

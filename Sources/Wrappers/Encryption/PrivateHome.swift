@@ -10,6 +10,9 @@ final class PrivateHome: Sendable {
     /// Absolute path without a trailing slash.
     let path: String
     private let isOpen = Mutex(true)
+    // Locked for as long as this process lives, which is how the folders of killed runs are told from those in use.
+    private let lock: Int32
+    private static let lockName = "in-use"
 
     /// - Parameter base: where to make it; nil: the temporary folder.
     /// - Throws: `EncryptionError.file`.
@@ -25,10 +28,36 @@ final class PrivateHome: Sendable {
                 path: "\(base)/\(prefix)-XXXXXX", call: "create", reason: String(cString: strerror(errno)))
         }
         path = made
+        lock = Self.takeLock("\(made)/\(Self.lockName)", O_CREAT)
     }
 
     deinit {
-        if isOpen.withLock({ $0 }) { remove() }
+        if isOpen.withLock({ $0 }) { Self.remove(path) }
+        if lock >= 0 { Glibc.close(lock) }
+    }
+
+    /// Removes what killed runs of this user left in `base`: a killed process cannot tidy up after itself.
+    static func removeAbandoned(prefix: String, in base: String) {
+        // Whatever cannot be listed or opened is not ours to remove.
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? [] {
+            guard name.hasPrefix("\(prefix)-") else { continue }
+            var info = stat()
+            let path = "\(base)/\(name)"
+            guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFDIR, info.st_uid == getuid() else { continue }
+            let lock = takeLock("\(path)/\(lockName)", 0)
+            guard lock >= 0 else { continue }
+            remove(path)
+            Glibc.close(lock)
+        }
+    }
+
+    /// A descriptor that holds the lock; -1 when another process has it, or there is no such file.
+    private static func takeLock(_ path: String, _ flags: Int32) -> Int32 {
+        let descriptor = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0o600)
+        guard descriptor >= 0 else { return -1 }
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+        Glibc.close(descriptor)
+        return -1
     }
 
     /// Writes a file of mode 0600 into it.
@@ -58,10 +87,10 @@ final class PrivateHome: Sendable {
                 }
             }
         }.value
-        remove()
+        Self.remove(path)
     }
 
-    private func remove() {
+    private static func remove(_ path: String) {
         // An agent that is just ending may remove its sockets under our hands: once more then.
         for _ in 0..<5 {
             do {

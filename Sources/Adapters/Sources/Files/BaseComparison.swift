@@ -61,6 +61,12 @@ final class BaseComparison {
         }
     }
 
+    /// Takes back directories that are stored though they are unchanged.
+    func forgetDirectories(_ count: Int) {
+        unchanged -= count
+        counts.directories -= count
+    }
+
     private func compare(_ file: WalkedFile) -> Bool {
         let status = file.status
         let kind: TreeMember.Kind

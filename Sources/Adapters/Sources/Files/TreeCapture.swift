@@ -56,10 +56,15 @@ struct TreeCapture: Sendable {
         var changed = ChangedPaths()
         try walker.walk(roots) { file in
             try flag.check()
-            guard !isDeletionList(file.path), try !comparison.isUnchanged(file) else { return }
+            guard !isDeletionList(file.path) else { return }
+            guard try !comparison.isUnchanged(file) else {
+                if file.status.kind == .directory { changed.appendUnchanged(file) }
+                return
+            }
             changed.append(file, linkTarget: comparison.keptPath(of: file.status))
         }
         try comparison.finish()
+        comparison.forgetDirectories(changed.storedAnyway)
         let packer = try TreePacker(into: sink, packing, flag)
         try packer.packUnlisted(path: Self.deletionList, content: Self.listing(comparison.deletions))
         try pack(changed, packer)
@@ -134,28 +139,6 @@ struct TreeCapture: Sendable {
             content.append(0)
         }
         return content
-    }
-}
-
-/// Paths to be stored, in walk order, without an allocation each.
-struct ChangedPaths: Sendable {
-    private var bytes: [UInt8] = []
-    private var entries: [(root: Int32, end: Int)] = []
-    private var linkTargets: [Int: [UInt8]] = [:]
-
-    mutating func append(_ file: WalkedFile, linkTarget: [UInt8]?) {
-        if let linkTarget { linkTargets[entries.count] = linkTarget }
-        bytes.append(contentsOf: file.path)
-        entries.append((Int32(file.root), bytes.count))
-    }
-
-    /// Calls `body` with root, path and link target of each.
-    func forEach(_ body: (Int, [UInt8], [UInt8]?) throws -> Void) rethrows {
-        var start = 0
-        for (index, entry) in entries.enumerated() {
-            try body(Int(entry.root), Array(bytes[start..<entry.end]), linkTargets[index])
-            start = entry.end
-        }
     }
 }
 
