@@ -120,7 +120,8 @@ class Borgmatic(Borg):
                 f"borg_base_directory: {self.environment['BORG_BASE_DIR']}\n"
                 f"user_runtime_directory: {self.scene.work}/borgmatic\nuser_state_directory: {self.scene.work}/borgmatic\n"
                 "relocated_repo_access_is_ok: true\n"
-                f"postgresql_databases: [{{name: bench, hostname: {os.environ['PGHOST']}, username: postgres, password: demonstration}}]\n")
+                # The socket's folder comes from PGHOST: given as hostname, borgmatic would make it part of its own paths.
+                "postgresql_databases: [{name: bench, username: postgres, password: demonstration}]\n")
 
 
 class Salvor(Tool):
