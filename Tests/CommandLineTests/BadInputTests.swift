@@ -37,7 +37,9 @@ struct BadInputTests {
         expect(try await site.host.run(["show", "20200101T000000Z-nightly-aaaaaa"]), 5, "no bundle")
         expect(try await site.host.run(["backup", "--source", "confg"]), 5, "confg", "config")
         expect(try await site.owner.run(["restore", id, "--source", "nope", "--dry-run"]), 5, "nope")
-        expect(try await site.owner.run(["restore", id, "--include", "no/such/path", "--to-directory", site.folder("o")]), 5)
+        expect(
+            try await site.owner.run(["restore", id, "--include", "no/such/path", "--to-directory", site.folder("o")]),
+            5)
         expect(try await site.host.run(["restore", "--promote", "zzzzzz", "--yes"]), 5, "zzzzzz")
         expect(try await site.owner.run(["restore", id, "--data-only", "--dry-run"]), 5)
         // An unambiguous beginning is enough.
@@ -58,7 +60,10 @@ struct BadInputTests {
         expect(try await broken.run(["backup"]), 1, "state folder")
         // A lock that another process holds.
         let lock = open(site.folder("state/locks/nightly.lock"), O_RDWR | O_CREAT, 0o600)
-        if lock < 0 { try FileManager.default.createDirectory(atPath: site.folder("state/locks"), withIntermediateDirectories: true) }
+        if lock < 0 {
+            try FileManager.default.createDirectory(
+                atPath: site.folder("state/locks"), withIntermediateDirectories: true)
+        }
         let held = lock >= 0 ? lock : open(site.folder("state/locks/nightly.lock"), O_RDWR | O_CREAT, 0o600)
         #expect(flock(held, LOCK_EX | LOCK_NB) == 0)
         expect(try await site.host.run(["backup"]), 6, "under way")

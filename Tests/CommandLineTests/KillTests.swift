@@ -27,7 +27,9 @@ struct KillTests {
 
     private func site() async throws -> Site {
         let site = try await Site.make(sources: Self.sources)
-        for number in 0..<20 { try site.folder.write("etc/\(number).conf", String(repeating: "\(number)\n", count: 100)) }
+        for number in 0..<20 {
+            try site.folder.write("etc/\(number).conf", String(repeating: "\(number)\n", count: 100))
+        }
         _ = try await StockProgram.run(
             "sqlite3", [site.folder("search.db"), "CREATE TABLE t(a); INSERT INTO t VALUES (1), (2), (3);"])
         return site
@@ -74,7 +76,8 @@ struct KillTests {
             _ = try await site.owner.run(arguments, after: random.fraction() * typical * 1.1)
             let tree = try site.tree("etc")
             #expect(tree == old || tree == new, "round \(round) left half a tree")
-            let rows = try await StockProgram.run("sqlite3", [site.folder("search.db"), "SELECT a FROM t ORDER BY a"]).text
+            let rows = try await StockProgram.run("sqlite3", [site.folder("search.db"), "SELECT a FROM t ORDER BY a"])
+                .text
             #expect(rows == "1\n3\n" || rows == "1\n2\n3\n", "round \(round) left the rows \(rows)")
             try await rollBackAll(site)
             #expect(try site.tree("etc") == old, "round \(round) did not roll back")

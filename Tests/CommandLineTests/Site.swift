@@ -13,11 +13,14 @@ struct Site: Sendable {
     let ownerKeys: ThrowawayKeys
 
     /// - Parameter sources: the plan's `sources`, as YAML list items without indentation; `$DIR` is the site's folder.
-    static func make(sources: String, store: String? = nil, encryption: String = "", extra: String = "") async throws -> Site {
+    static func make(sources: String, store: String? = nil, encryption: String = "", extra: String = "") async throws
+        -> Site
+    {
         let folder = try TemporaryDirectory("site")
         let hostKeys = try ThrowawayKeys()
         let ownerKeys = try ThrowawayKeys()
-        let items = sources.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(separator: "\n")
+        let items = sources.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(
+            separator: "\n")
         try folder.write(
             "plan.yaml",
             """
@@ -36,13 +39,17 @@ struct Site: Sendable {
             folder: folder, host: SalvorProcess(shared.merging(["GNUPGHOME": hostKeys.home]) { $1 }),
             owner: SalvorProcess(shared.merging(["GNUPGHOME": ownerKeys.home]) { $1 }), ownerKeys: ownerKeys)
         try await site.ok(["init", "--generate-keys", "--recovery-directory", folder("recovery")])
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder("recovery")) where name.hasSuffix(".asc") {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder("recovery")) where name.hasSuffix(".asc")
+        {
             try await ownerKeys.gpg(["--import", folder("recovery/\(name)")])
         }
         // The owner also signs (safety bundles), with the host's signing key, as after moving to a new host.
         let secret = try await hostKeys.run(["--export-secret-keys"])
         try await ownerKeys.gpg(["--import"], input: secret.output)
-        return Site(folder: folder, host: site.host, owner: SalvorProcess(site.owner.environment.merging(["SALVOR_TEST_HOST_HOME": hostKeys.home]) { $1 }), ownerKeys: ownerKeys, hostKeys: hostKeys)
+        return Site(
+            folder: folder, host: site.host,
+            owner: SalvorProcess(site.owner.environment.merging(["SALVOR_TEST_HOST_HOME": hostKeys.home]) { $1 }),
+            ownerKeys: ownerKeys, hostKeys: hostKeys)
     }
 
     private init(
@@ -65,7 +72,9 @@ struct Site: Sendable {
         let outcome = try await (process ?? host).run(arguments)
         guard outcome.status == 0 else {
             throw Failure(
-                .programFailed, "salvor \(arguments.joined(separator: " ")): status \(outcome.status): \(outcome.errors)\(outcome.output)")
+                .programFailed,
+                "salvor \(arguments.joined(separator: " ")): status \(outcome.status): \(outcome.errors)\(outcome.output)"
+            )
         }
         return outcome.output
     }
@@ -92,7 +101,9 @@ struct Site: Sendable {
         }
         let text = try await ok(["restore", "--list", "--json"])
         return try JSONDecoder().decode(Listing.self, from: Data(text.utf8)).result.filter {
-            $0.sources.contains { ["staging", "staged", "verified", "promoting", "promoted", "rolling-back"].contains($0.phase) }
+            $0.sources.contains {
+                ["staging", "staged", "verified", "promoting", "promoted", "rolling-back"].contains($0.phase)
+            }
         }.map(\.id)
     }
 
@@ -100,7 +111,8 @@ struct Site: Sendable {
     func tree(_ name: String) throws -> [String: Data] {
         let root = folder(name)
         var tree: [String: Data] = [:]
-        for case let path as String in FileManager.default.enumerator(atPath: root) ?? FileManager.DirectoryEnumerator() {
+        for case let path as String in FileManager.default.enumerator(atPath: root) ?? FileManager.DirectoryEnumerator()
+        {
             var isFolder: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: "\(root)/\(path)", isDirectory: &isFolder)
             tree[path] = isFolder.boolValue ? Data() : try Data(contentsOf: URL(fileURLWithPath: "\(root)/\(path)"))

@@ -14,8 +14,12 @@ struct SegmentTableTests {
                 SegmentTable.Stream(
                     source: "db", name: "db.app", kind: .raw, storage: .delta, rawBytes: 100, base: base,
                     segments: [
-                        Segment(object: "db/db.app/000000.zst.gpg", size: 9, sha256: digest, rawOffset: 0, rawLength: 64, window: 5..<70),
-                        Segment(object: "db/db.app/000001.zst.gpg", size: 8, sha256: digest, rawOffset: 64, rawLength: 36, window: nil),
+                        Segment(
+                            object: "db/db.app/000000.zst.gpg", size: 9, sha256: digest, rawOffset: 0, rawLength: 64,
+                            window: 5..<70),
+                        Segment(
+                            object: "db/db.app/000001.zst.gpg", size: 8, sha256: digest, rawOffset: 64, rawLength: 36,
+                            window: nil),
                     ]),
                 SegmentTable.Stream(
                     source: "config", name: "tree", kind: .tar, storage: .full, rawBytes: 0, base: nil, segments: []),
@@ -85,10 +89,12 @@ struct MemberPathTests {
         var table = MemberTable()
         let members = [
             TreeMember(
-                path: Array("a\nb".utf8), kind: .file, mode: 0o4755, userID: 0, groupID: 4_294_967_295, size: .max, modified: -5,
+                path: Array("a\nb".utf8), kind: .file, mode: 0o4755, userID: 0, groupID: 4_294_967_295, size: .max,
+                modified: -5,
                 changed: .min, inode: 7, offset: 0, length: 512, sha256: SHA256Digest.of([])),
             TreeMember(
-                path: [0xff, 0x5c], kind: .directory, mode: 0, userID: 1, groupID: 2, size: 0, modified: .max, changed: 0,
+                path: [0xff, 0x5c], kind: .directory, mode: 0, userID: 1, groupID: 2, size: 0, modified: .max,
+                changed: 0,
                 inode: .max, offset: 512, length: 1, sha256: nil),
         ]
         members.forEach { table.append($0) }

@@ -41,7 +41,9 @@ struct TimestampTests {
         #expect(BundleID(text) == nil)
     }
 
-    @Test("names made safe differ when the originals differ", arguments: [("a b", "a_b"), ("a_20b", "a b"), ("ä", "a"), ("..", "__")])
+    @Test(
+        "names made safe differ when the originals differ",
+        arguments: [("a b", "a_b"), ("a_20b", "a b"), ("ä", "a"), ("..", "__")])
     func safeNames(pair: (String, String)) {
         let (left, right) = (SafeName.escaping(pair.0), SafeName.escaping(pair.1))
         #expect(left != right)

@@ -27,7 +27,8 @@ struct BundleTests {
         let test = try await TestRepository.make()
         let first = DumpText.rows(40_000)
         let base = try await test.backUp(["dump": first], at: 0)
-        let second = Array("a new table\n".utf8) + DumpText.rows(3000, seed: 99)
+        let second =
+            Array("a new table\n".utf8) + DumpText.rows(3000, seed: 99)
             + DumpText.rows(40_000, changed: Set(stride(from: 0, to: 40_000, by: 100)))
         let delta = try await test.backUp(["dump": second], at: 86_400)
         let stream = delta.sources[0].streams[0]
@@ -81,7 +82,9 @@ struct BundleTests {
             let manifest = try await test.backUp(["dump": bytes], at: Int64(night) * 86_400)
             #expect(manifest.sources[0].streams[0].storage == .full)
         }
-        let kept = try #require(FileManager.default.enumerator(atPath: test.directory("state"))).compactMap { $0 as? String }
+        let kept = try #require(FileManager.default.enumerator(atPath: test.directory("state"))).compactMap {
+            $0 as? String
+        }
         #expect(!kept.contains { $0.hasSuffix(".zst") })
     }
 
@@ -103,7 +106,7 @@ struct BundleTests {
             id: BundleID(plan: "nightly", started: Timestamp(seconds: 1_790_000_000), suffix: "abcdef"), host: "test",
             tool: "test", tags: [], comment: "", forcesFull: false)
         let writer = try await test.repository.begin(run, plan: test.plan, progress: NoProgress())
-        await #expect { 
+        await #expect {
             _ = try await writer.sink(for: "db").raw("short", fileName: "x", estimatedBytes: nil) { sink in
                 try await Blocking.run { try sink.write([1, 2, 3]) }
                 return StreamEnd(length: 4)
@@ -124,7 +127,8 @@ struct BundleTests {
     @Test("a store that fails in the middle fails the run and leaves nothing visible")
     func failingStore() async throws {
         let test = try await TestRepository.make()
-        let faulty = FaultyStore(test.store, [.init(.put, "000003.zst.gpg", .fail(Failure(.storageFull, "the disk is full")))])
+        let faulty = FaultyStore(
+            test.store, [.init(.put, "000003.zst.gpg", .fail(Failure(.storageFull, "the disk is full")))])
         await #expect { try await test.backUp(["dump": DumpText.rows(20_000)], at: 0, store: faulty) } throws: {
             ($0 as? Failure)?.code == .storageFull
         }

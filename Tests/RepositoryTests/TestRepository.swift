@@ -35,7 +35,8 @@ struct TestRepository {
         let store = DirectoryStore(directory("repo"))
         let plan = Plan(
             name: "nightly", file: "plan.yaml", repository: RepositorySettings(store: "file://" + directory("repo")),
-            encryption: EncryptionSettings(recipients: [pair.recipient], signer: pair.signer, proof: proof), sources: [],
+            encryption: EncryptionSettings(recipients: [pair.recipient], signer: pair.signer, proof: proof),
+            sources: [],
             keepsLocalBase: keepsLocalBase)
         let made = TestRepository(
             directory: directory, pair: pair, store: store,
@@ -110,7 +111,8 @@ struct TestRepository {
         let found = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
         return found.filter { name in
             var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: "\(root)/\(name)", isDirectory: &isFolder) && !isFolder.boolValue
+            return FileManager.default.fileExists(atPath: "\(root)/\(name)", isDirectory: &isFolder)
+                && !isFolder.boolValue
         }.sorted().map { "\(root)/\($0)" }
     }
 }
@@ -135,7 +137,8 @@ enum DumpText {
             var state = (seed &+ UInt64(row)) &* 0x9e37_79b9_7f4a_7c15 &+ (changed.contains(row) ? 1 : 0)
             state ^= state >> 29
             state &*= 0xbf58_476d_1ce4_e5b9
-            text.append(contentsOf: "\(row)\tuser-\(state % 100_000)\t\(String(state, radix: 36))\tcity \(state % 97)\n".utf8)
+            text.append(
+                contentsOf: "\(row)\tuser-\(state % 100_000)\t\(String(state, radix: 36))\tcity \(state % 97)\n".utf8)
         }
         return text
     }

@@ -28,7 +28,8 @@ struct BundleObjects: Sendable {
             part.segmentDigests.count == stream.segments.count, part.receipt.length == stream.rawBytes
         else {
             throw Failure(
-                .integrity, "contents and segments.tsv of \(bundle) disagree on stream '\(stream.source)/\(stream.name)'")
+                .integrity,
+                "contents and segments.tsv of \(bundle) disagree on stream '\(stream.source)/\(stream.name)'")
         }
         return part
     }

@@ -57,7 +57,7 @@ final class BundleWriterSession: BundleWriter {
     }
 
     func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest {
-        let succeeded = Set(outcomes.filter { (try? $0.result.get()) != nil }.map(\.source.name))
+        let succeeded = Set(outcomes.filter(\.isCaptured).map(\.source.name))
         guard !succeeded.isEmpty else { throw Failure(.sourceFailed, "no source could be captured") }
         let streams = captured.withLock { $0 }.filter { succeeded.contains($0.table.source) }
             .sorted { ($0.table.source, $0.table.name) < ($1.table.source, $1.table.name) }
@@ -89,7 +89,9 @@ final class BundleWriterSession: BundleWriter {
         // The run has failed already; what cannot be removed now is an uncommitted prefix, which prune removes later.
         do {
             let objects = try await repository.store.list(run.id.folder + "/")
-            guard !objects.contains(where: { $0.key == BundleLayout.key(run.id, BundleLayout.manifest) }) else { return }
+            guard !objects.contains(where: { $0.key == BundleLayout.key(run.id, BundleLayout.manifest) }) else {
+                return
+            }
             for object in objects { try await repository.store.delete(object.key) }
         } catch {
             note("the uncommitted part of \(run.id) could not be removed: \(Failure.wrapping(error).summary)")
@@ -123,10 +125,11 @@ final class BundleWriterSession: BundleWriter {
     private func manifest(
         _ outcomes: [SourceOutcome], _ table: SegmentTable, _ objects: [String: ObjectDigest], finished: Timestamp
     ) async throws -> Manifest {
-        let isComplete = outcomes.allSatisfy { (try? $0.result.get()) != nil }
+        let isComplete = outcomes.allSatisfy(\.isCaptured)
         return Manifest(
             id: run.id, plan: plan.name, host: run.host, tool: run.tool, repository: descriptor.id,
-            started: run.id.started, finished: Timestamp(seconds: finished.seconds), state: isComplete ? .complete : .partial,
+            started: run.id.started, finished: Timestamp(seconds: finished.seconds),
+            state: isComplete ? .complete : .partial,
             sources: outcomes.map { outcome in
                 let streams = table.streams.filter { $0.source == outcome.source.name }.map {
                     Manifest.Stream(
@@ -178,7 +181,8 @@ final class BundleWriterSession: BundleWriter {
             throw Failure(.integrity, "the contents read back from the store differ from what was written")
         }
         for stream in table.streams {
-            let stored = BundleStream(objects: reader, table: stream, contents: try reader.part(of: stream, in: readBack))
+            let stored = BundleStream(
+                objects: reader, table: stream, contents: try reader.part(of: stream, in: readBack))
             try await stored.prove(usingLocal: state)
         }
     }
@@ -191,7 +195,9 @@ final class BundleWriterSession: BundleWriter {
                 try stream.afterCommit()
             }
         } catch {
-            note("the bundle is committed, but the state folder could not be updated: \(Failure.wrapping(error).summary)")
+            note(
+                "the bundle is committed, but the state folder could not be updated: \(Failure.wrapping(error).summary)"
+            )
         }
     }
 }

@@ -57,7 +57,9 @@ enum ContentsCoding {
     static func decode(compressed frame: [UInt8]) throws -> Contents {
         do {
             // A member list compresses about 5:1; a thousand times is no honest list.
-            return try decode(try Zstandard.decompress(frame, limit: max(64 << 20, frame.count.multipliedReportingOverflow(by: 1000).partialValue)))
+            return try decode(
+                try Zstandard.decompress(
+                    frame, limit: max(64 << 20, frame.count.multipliedReportingOverflow(by: 1000).partialValue)))
         } catch let error as CompressionError {
             throw Failure(.integrity, "'\(BundleLayout.contents)' is damaged inside: \(error)")
         }

@@ -53,7 +53,9 @@ public struct FormatRepository: BundleRepository {
             id: BundleID.randomSuffix() + BundleID.randomSuffix() + BundleID.randomSuffix(), created: now,
             recipients: recipients.map(\.key.fingerprint), signers: [signer], probe: result)
         for (key, text) in RecoveryTexts.all { try await store.put(key, Array(text.utf8)) }
-        for recipient in recipients { try await store.put("keys/\(recipient.key.fingerprint).gpg", recipient.publicKey) }
+        for recipient in recipients {
+            try await store.put("keys/\(recipient.key.fingerprint).gpg", recipient.publicKey)
+        }
         try await store.put("keys/\(signer).gpg", signerKey)
         // Last: a repository exists when its descriptor does.
         try await store.put(BundleLayout.descriptor, try CanonicalJSON.encode(descriptor), condition: .ifAbsent)
@@ -89,7 +91,8 @@ public struct FormatRepository: BundleRepository {
             bytes = try await store.get(BundleLayout.key(id, BundleLayout.manifest))
         } catch let failure as Failure where failure.code == .objectNotFound {
             throw Failure(
-                .bundleNotFound, "there is no bundle \(id) in \(location)", hint: "List them with 'salvor list-backups'.")
+                .bundleNotFound, "there is no bundle \(id) in \(location)",
+                hint: "List them with 'salvor list-backups'.")
         }
         let manifest = try CanonicalJSON.decode(Manifest.self, from: bytes, name: BundleLayout.manifest)
         let signature: [UInt8]

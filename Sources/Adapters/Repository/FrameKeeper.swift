@@ -43,7 +43,8 @@ final class FrameKeeper: Sendable {
             try body()
         } catch {
             isBroken.withLock { $0 = true }
-            session.note("the local base cannot be kept, the next backup will be a full: \(Failure.wrapping(error).summary)")
+            session.note(
+                "the local base cannot be kept, the next backup will be a full: \(Failure.wrapping(error).summary)")
         }
     }
 }

@@ -9,23 +9,25 @@ extension FormatRepository {
     public func keyChecks(plan: Plan, at now: Timestamp) async -> [Check] {
         var checks: [Check] = []
         for name in plan.encryption.recipients {
-            await checks.append(contentsOf: check("recipient", at: now) {
-                let recipient = try await keyring.recipient(name)
-                try recipient.key.checkCanEncrypt()
-                return (recipient.key.fingerprint, recipient.key.encryptionExpires)
-            })
+            await checks.append(
+                contentsOf: check("recipient", at: now) {
+                    let recipient = try await keyring.recipient(name)
+                    try recipient.key.checkCanEncrypt()
+                    return (recipient.key.fingerprint, recipient.key.encryptionExpires)
+                })
             await checks.append(contentsOf: separation(name))
         }
         if plan.encryption.recipients.isEmpty {
             let failure = KeyFailures.failure(.noRecipients)
             checks.append(Check("recipients", .failed, failure.summary, remedy: failure.hint, code: failure.code))
         }
-        await checks.append(contentsOf: check("signer", at: now) {
-            // Without a repository there are no known signers; that it is missing is another check's news.
-            let signers = (try? await descriptor().signers) ?? []
-            let fingerprint = try await RunKeys.usableSigner(plan, keyring, signers: signers)
-            return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
-        })
+        await checks.append(
+            contentsOf: check("signer", at: now) {
+                // Without a repository there are no known signers; that it is missing is another check's news.
+                let signers = (try? await descriptor().signers) ?? []
+                let fingerprint = try await RunKeys.usableSigner(plan, keyring, signers: signers)
+                return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
+            })
         return checks
     }
 

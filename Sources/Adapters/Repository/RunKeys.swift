@@ -63,7 +63,8 @@ struct RunKeys: Sendable {
             throw EncryptionError.keyNotFound("a secret key to sign with")
         }
         guard keys.count == 1 else {
-            throw EncryptionError.keyAmbiguous("the keyring's secret key ('encryption.signer' must name one of several)")
+            throw EncryptionError.keyAmbiguous(
+                "the keyring's secret key ('encryption.signer' must name one of several)")
         }
         try key.checkCanSign()
         return key.fingerprint

@@ -77,7 +77,8 @@ struct SourceSink: CaptureSink {
         }
         let base = known.map { TreeBase(bundle: $0.note.bundle, members: $0.members) }
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, matching: nil, keepFrame: nil, onBaseProblem: { _ in })
+            bundle: session.run.id, source: source, stream: name, matching: nil, keepFrame: nil, onBaseProblem: { _ in }
+        )
         let end = TreeEndBox()
         let stored = try await store(name, context, fingerprints: nil) { sink in
             let claimed = try await body(sink, base)

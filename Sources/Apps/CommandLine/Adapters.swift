@@ -7,5 +7,7 @@ import SQLite
 
 /// The one table of source adapters.
 enum Adapters {
-    static let all: [any SourceAdapterFactory] = [FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory()]
+    static let all: [any SourceAdapterFactory] = [
+        FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
+    ]
 }

@@ -23,7 +23,9 @@ struct GeneratedKeys {
         var made: [Made] = []
         if let signer = try await signer() { made.append(signer) }
         for name in plan.encryption.recipients {
-            guard let path = name.droppingPrefix("file:"), !FileManager.default.fileExists(atPath: path) else { continue }
+            guard let path = name.droppingPrefix("file:"), !FileManager.default.fileExists(atPath: path) else {
+                continue
+            }
             made.append(try await recipient(path))
         }
         return made
@@ -38,7 +40,8 @@ struct GeneratedKeys {
             let fingerprint = try await KeyGeneration().makeSigner(userID: "Salvor signing key of \(host)")
             return Made(role: "signing", fingerprint: fingerprint, files: ["in this host's keyring"])
         } catch let error as EncryptionError {
-            throw Failure(.signingFailed, "unable to make a signing key: \(error)", hint: "Check $GNUPGHOME and gpg-agent.")
+            throw Failure(
+                .signingFailed, "unable to make a signing key: \(error)", hint: "Check $GNUPGHOME and gpg-agent.")
         }
     }
 
@@ -70,10 +73,13 @@ struct GeneratedKeys {
             await Self.stopAgent(home)
             return Made(
                 role: "recipient", fingerprint: fingerprint,
-                files: [path, "\(recoveryDirectory)/\(name).secret.asc", "\(recoveryDirectory)/\(name).recovery-sheet.txt"])
+                files: [
+                    path, "\(recoveryDirectory)/\(name).secret.asc", "\(recoveryDirectory)/\(name).recovery-sheet.txt",
+                ])
         } catch let error as EncryptionError {
             await Self.stopAgent(home)
-            throw Failure(.keyUnusable, "unable to make a recipient key: \(error)", hint: "Check that gpg-agent can run.")
+            throw Failure(
+                .keyUnusable, "unable to make a recipient key: \(error)", hint: "Check that gpg-agent can run.")
         }
     }
 

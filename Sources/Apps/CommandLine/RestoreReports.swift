@@ -8,7 +8,7 @@ enum RestoreReports {
     static func text(_ plan: RestorePlan, at now: Timestamp) -> String {
         var lines = [
             "RESTORE of bundle \(plan.bundle)\(plan.state == .partial ? "  (PARTIAL: some sources are missing from it)" : "")",
-            "  taken    \(TimeFormat.both(plan.taken)), \(TimeFormat.age(of: plan.taken, at: now)) ago, on host \(plan.host)",
+            "  taken    \(TimeFormat.both(plan.taken)), \(TimeFormat.age(of: plan.taken, at: now)), on host \(plan.host)",
             "  from     \(plan.repository)",
             "  fetches  \(ByteFormat.text(plan.bytesToFetch)); takes about \(DurationFormat.text(Double(plan.estimatedSeconds)))",
         ]
@@ -17,7 +17,9 @@ enum RestoreReports {
             lines += ["", "SOURCE \(source.name) (\(source.adapter)), \(ByteFormat.text(source.rawBytes))"]
             lines.append("  from     \(PrintableText.of(steps.origin))")
             lines.append("  to       \(PrintableText.of(steps.target))")
-            for replaced in steps.replaces { lines.append("  REPLACES \(PrintableText.of(replaced)) (kept until settled)") }
+            for replaced in steps.replaces {
+                lines.append("  REPLACES \(PrintableText.of(replaced)) (kept until settled)")
+            }
             if steps.replaces.isEmpty { lines.append("  replaces nothing") }
             for created in steps.creates { lines.append("  makes    \(PrintableText.of(created))") }
             if let needed = steps.bytesNeeded {

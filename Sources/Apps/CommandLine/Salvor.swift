@@ -73,7 +73,7 @@ enum Interruption {
             try await task.value
         } catch let exit as ExitCode {
             Foundation.exit(received.status?.rawValue ?? exit.rawValue)
-        } catch where exitCodeIsHelp(error) {
+        } catch  where exitCodeIsHelp(error) {
             print(Salvor.fullMessage(for: error))
         } catch {
             var failure = Failure.wrapping(error)

@@ -68,7 +68,8 @@ struct Session: Sendable {
     }
 
     /// The repository of a plan.
-    func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> any BundleRepository {
+    func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> any BundleRepository
+    {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
         return FormatRepository(

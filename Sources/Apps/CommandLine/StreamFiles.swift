@@ -9,7 +9,8 @@ struct StreamFiles: FileWriting {
     func requireAbsent(_ path: String) async throws {
         var status = stat()
         guard lstat(path, &status) != 0 else {
-            throw Failure(.targetExists, "'\(path)' is there already", hint: "Name an empty folder; nothing was written.")
+            throw Failure(
+                .targetExists, "'\(path)' is there already", hint: "Name an empty folder; nothing was written.")
         }
     }
 

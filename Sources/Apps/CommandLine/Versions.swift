@@ -35,7 +35,8 @@ enum Versions {
             _ = try EncryptionLibrary.version()
             try TransferLibrary.requireUsable()
         } catch {
-            throw Failure(.programMissing, "a library cannot be used: \(error)", hint: "Install libgpgme11 and libcurl4.")
+            throw Failure(
+                .programMissing, "a library cannot be used: \(error)", hint: "Install libgpgme11 and libcurl4.")
         }
     }
 }

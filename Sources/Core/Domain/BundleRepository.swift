@@ -66,7 +66,13 @@ public struct SourceOutcome: Sendable {
     public var finished: Timestamp
     public var result: Result<CaptureReport, Failure>
 
-    public init(source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>) {
+    /// Whether the source's streams are whole.
+    public var isCaptured: Bool {
+        if case .success = result { true } else { false }
+    }
+
+    public init(source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>)
+    {
         self.source = source
         self.started = started
         self.finished = finished

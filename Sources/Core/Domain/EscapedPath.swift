@@ -12,7 +12,8 @@ extension MemberTable {
                 path.append(byte)
                 continue
             }
-            guard rest.popFirst() == UInt8(ascii: "x"), let high = digit(rest.popFirst()), let low = digit(rest.popFirst())
+            guard rest.popFirst() == UInt8(ascii: "x"), let high = digit(rest.popFirst()),
+                let low = digit(rest.popFirst())
             else { throw Failure(.integrity, "a path in a list is damaged") }
             path.append(high << 4 | low)
         }

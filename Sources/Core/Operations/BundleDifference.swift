@@ -33,13 +33,15 @@ public struct BundleDifference: Sendable {
             let (before, after) = (old.contents.source(name), new.contents.source(name))
             guard let before, let after else {
                 changes.append(
-                    Change(source: name, kind: before == nil ? .added : .removed, what: "source", before: nil, after: nil))
+                    Change(
+                        source: name, kind: before == nil ? .added : .removed, what: "source", before: nil, after: nil))
                 continue
             }
             for fact in before.facts.compared(with: after.facts) where !fact.isEqual {
                 changes.append(
                     Change(
-                        source: name, kind: Self.kind(fact.recorded != nil, fact.found != nil), what: "fact \(fact.name)",
+                        source: name, kind: Self.kind(fact.recorded != nil, fact.found != nil),
+                        what: "fact \(fact.name)",
                         before: fact.recorded?.description, after: fact.found?.description))
             }
             changes += try await streams(name, old, new)
@@ -60,7 +62,8 @@ public struct BundleDifference: Sendable {
                 changes.append(
                     Change(
                         source: source, kind: Self.kind(left != nil, right != nil), what: "stream \(name)",
-                        before: left.map { "\($0.receipt.length) bytes" }, after: right.map { "\($0.receipt.length) bytes" }))
+                        before: left.map { "\($0.receipt.length) bytes" },
+                        after: right.map { "\($0.receipt.length) bytes" }))
             }
         }
         return changes

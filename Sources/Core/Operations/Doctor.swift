@@ -18,7 +18,9 @@ public struct Doctor: Sendable {
     }
 
     public func run(_ plan: Plan, _ repository: any BundleRepository) async -> [Section] {
-        var sections = [Section(subject: "plan \(plan.name): repository", checks: await repositoryChecks(plan, repository))]
+        var sections = [
+            Section(subject: "plan \(plan.name): repository", checks: await repositoryChecks(plan, repository))
+        ]
         sections.append(
             Section(
                 subject: "plan \(plan.name): keys", checks: await repository.keyChecks(plan: plan, at: clock.now())))
@@ -45,7 +47,8 @@ public struct Doctor: Sendable {
                         "conditional writes", probe.conditionalWrites ? .ok : .warning,
                         probe.conditionalWrites
                             ? "exactly one of parallel writers won, at \(probe.at)"
-                            : "the store ignores them (tried at \(probe.at)); bundles stay apart by their unique names"))
+                            : "the store ignores them (tried at \(probe.at)); bundles stay apart by their unique names")
+                )
                 checks.append(
                     Check(
                         "listings", probe.listAfterPut ? .ok : .warning,

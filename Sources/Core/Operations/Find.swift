@@ -49,7 +49,8 @@ public struct Find: Sendable {
     }
 
     private func matchesName(_ name: String, _ pattern: [UInt8], _ isGlob: Bool) -> Bool {
-        isGlob ? Self.glob(pattern[...], Array(name.utf8)[...]) : name.contains(String(decoding: pattern, as: UTF8.self))
+        isGlob
+            ? Self.glob(pattern[...], Array(name.utf8)[...]) : name.contains(String(decoding: pattern, as: UTF8.self))
     }
 
     /// `*` stands for anything, `?` for one byte. Linear but for the last star, as usual.

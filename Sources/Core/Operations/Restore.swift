@@ -26,7 +26,9 @@ public struct Restore: Sendable {
     }
 
     /// Notes a new restore before anything is done.
-    public func begin(_ plan: RestorePlan, _ request: RestoreRequest, id: String, at now: Timestamp) throws -> RestoreRecord {
+    public func begin(_ plan: RestorePlan, _ request: RestoreRequest, id: String, at now: Timestamp) throws
+        -> RestoreRecord
+    {
         guard plan.blockers.isEmpty else {
             throw Failure(
                 .restoreBlocked, "the restore is blocked: \(plan.blockers.joined(separator: "; "))",
@@ -83,7 +85,8 @@ public struct Restore: Sendable {
         }
         let waiting = sources.filter { [.verified, .promoting].contains($0.phase) }
         guard !waiting.isEmpty else {
-            throw Failure(.restoreNotFound, "restore \(id) has nothing to promote", hint: "See 'salvor restore --list'.")
+            throw Failure(
+                .restoreNotFound, "restore \(id) has nothing to promote", hint: "See 'salvor restore --list'.")
         }
         for source in waiting {
             let (adapter, restore) = try await prepared(source, plan, bundle, journal)

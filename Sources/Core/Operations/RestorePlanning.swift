@@ -58,7 +58,9 @@ public struct RestorePlanning: Sendable {
                 total += stream.storedBytes
                 guard let base = stream.base else { continue }
                 if bases[base] == nil { bases[base] = try await repository.manifest(base).manifest }
-                let full = bases[base]?.sources.first { $0.name == source.name }?.streams.first { $0.name == stream.name }
+                let full = bases[base]?.sources.first { $0.name == source.name }?.streams.first {
+                    $0.name == stream.name
+                }
                 total += full?.storedBytes ?? 0
             }
         }

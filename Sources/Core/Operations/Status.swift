@@ -28,7 +28,8 @@ public struct Status: Sendable {
 
     public func entry(_ plan: Plan, _ repository: any BundleRepository) async -> Entry {
         var entry = Entry(
-            plan: plan.name, repository: repository.location, objectiveSeconds: plan.objectives.recoveryPoint, bundles: 0,
+            plan: plan.name, repository: repository.location, objectiveSeconds: plan.objectives.recoveryPoint,
+            bundles: 0,
             storedBytes: 0, problems: [])
         let summaries: [(id: BundleID, manifest: Result<Manifest, Failure>)]
         do {

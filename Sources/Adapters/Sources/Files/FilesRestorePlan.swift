@@ -69,8 +69,8 @@ extension FilesRestore {
             above = above.lastIndex(of: "/").map { String(above[..<$0]) } ?? ""
             if above.isEmpty { above = "/" }
         }
+        // Whatever the reason, nothing can be made there; staging would say the same.
         guard let folder = try? Descriptor.directory(Array(above.utf8), followingLinks: true) else {
-            // Whatever the reason, nothing can be made there; staging would say the same.
             plan.blockers.append("'\(above)' is no directory that may be opened")
             return
         }

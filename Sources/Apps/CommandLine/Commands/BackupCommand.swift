@@ -32,7 +32,9 @@ struct BackupCommand: AsyncParsableCommand {
     @Flag(help: "Store everything in full, making new bases.")
     var full = false
 
-    @Option(help: ArgumentHelp("At most this many bytes per second to the store; K, M and G are 1024-fold.", valueName: "rate"))
+    @Option(
+        help: ArgumentHelp(
+            "At most this many bytes per second to the store; K, M and G are 1024-fold.", valueName: "rate"))
     var limitUpload: ByteCount?
 
     @Option(help: "Segments worked on at once; default: the number of cores.")

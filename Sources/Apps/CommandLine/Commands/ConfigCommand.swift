@@ -5,7 +5,8 @@ import PlanFiles
 
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check or show the configuration.", subcommands: [CheckCommand.self, PrintCommand.self])
+        commandName: "config", abstract: "Check or show the configuration.",
+        subcommands: [CheckCommand.self, PrintCommand.self])
 
     struct CheckCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

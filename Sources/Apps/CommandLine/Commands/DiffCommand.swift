@@ -31,7 +31,8 @@ struct DiffCommand: AsyncParsableCommand {
             return changes.map { change in
                 let sign = [.added: "+", .removed: "-", .changed: "~"][change.kind] ?? "~"
                 let values = [change.before, change.after].compactMap { $0 }.joined(separator: " -> ")
-                return "\(sign) \(change.source)  \(PrintableText.of(change.what))\(values.isEmpty ? "" : "  \(values)")"
+                return
+                    "\(sign) \(change.source)  \(PrintableText.of(change.what))\(values.isEmpty ? "" : "  \(values)")"
             }.joined(separator: "\n")
         }
     }

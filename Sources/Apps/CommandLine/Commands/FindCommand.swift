@@ -34,7 +34,8 @@ struct FindCommand: AsyncParsableCommand {
         }
         try session.print(matches, command: "find") {
             var table = TextTable([
-                .init("BUNDLE"), .init("SOURCE"), .init("SIZE", .right), .init("MODIFIED"), .init("PATH", narrowest: 30),
+                .init("BUNDLE"), .init("SOURCE"), .init("SIZE", .right), .init("MODIFIED"),
+                .init("PATH", narrowest: 30),
             ])
             for match in matches {
                 table.add([

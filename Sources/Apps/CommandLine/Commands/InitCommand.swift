@@ -54,7 +54,8 @@ struct InitCommand: AsyncParsableCommand {
             lines.append("made repository \(descriptor.id) at \(repository.location)")
             lines.append("recipients: \(descriptor.recipients.joined(separator: ", "))")
             if descriptor.probe?.conditionalWrites == false {
-                lines.append("warning: this store ignores conditional writes; salvor relies on its unique names instead")
+                lines.append(
+                    "warning: this store ignores conditional writes; salvor relies on its unique names instead")
             }
             if let folder = recoveryDirectory, !made.isEmpty {
                 lines.append("MOVE '\(folder)' off this host now: it holds the only key that opens the backups")

@@ -44,7 +44,7 @@ struct ListCommand: AsyncParsableCommand {
         try session.print(entries, command: "list-backups") {
             guard !entries.isEmpty else { return "no bundles yet; make one with 'salvor backup'" }
             var table = TextTable([
-                .init("BUNDLE", narrowest: 30), .init("AGE", .right), .init("STATE"), .init("AS"), .init("RAW", .right),
+                .init("BUNDLE"), .init("AGE", .right), .init("STATE"), .init("AS"), .init("RAW", .right),
                 .init("STORED", .right),
             ])
             for entry in entries {
@@ -54,7 +54,7 @@ struct ListCommand: AsyncParsableCommand {
                 }
                 let storages = Set(manifest.sources.flatMap(\.streams).map(\.storage))
                 table.add([
-                    entry.id, TimeFormat.age(of: manifest.started, at: now), manifest.state.rawValue,
+                    entry.id, DurationFormat.text(now.seconds(since: manifest.started)), manifest.state.rawValue,
                     storages == [.full] ? "full" : "changes", ByteFormat.text(manifest.rawBytes),
                     ByteFormat.text(manifest.storedBytes),
                 ])

@@ -42,7 +42,9 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write the streams as files below this folder instead.", valueName: "folder"))
     var toDirectory: String?
 
-    @Option(name: .customLong("rename"), help: ArgumentHelp("Restore a source under another name.", valueName: "source=name"))
+    @Option(
+        name: .customLong("rename"),
+        help: ArgumentHelp("Restore a source under another name.", valueName: "source=name"))
     var renames: [String] = []
 
     @Flag(help: "Stage and verify, but do not promote.")
@@ -51,7 +53,8 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Promote a staged restore.", valueName: "restore"))
     var promote: String?
 
-    @Option(name: .customLong("rollback"), help: ArgumentHelp("Undo a promoted or staged restore.", valueName: "restore"))
+    @Option(
+        name: .customLong("rollback"), help: ArgumentHelp("Undo a promoted or staged restore.", valueName: "restore"))
     var rollBack: String?
 
     @Flag(name: .customLong("list"), help: "List the restores of this host.")
@@ -118,7 +121,8 @@ struct RestoreCommand: AsyncParsableCommand {
         if !stageOnly {
             try Confirmation.ask(
                 replaces.isEmpty
-                    ? "Restore \(planned.bundle)?" : "Replace \(replaces.joined(separator: ", "))? The old state is kept.",
+                    ? "Restore \(planned.bundle)?"
+                    : "Replace \(replaces.joined(separator: ", "))? The old state is kept.",
                 yes: yes)
         }
         let lock = try session.lock(plan)
@@ -135,7 +139,8 @@ struct RestoreCommand: AsyncParsableCommand {
             withExtendedLifetime(lock) {}
             return
         }
-        try await promoteSafely(id, plan, session, repository, replacing: planned.sources.filter { !$0.steps.replaces.isEmpty }.map(\.name))
+        try await promoteSafely(
+            id, plan, session, repository, replacing: planned.sources.filter { !$0.steps.replaces.isEmpty }.map(\.name))
         withExtendedLifetime(lock) {}
         try session.print(try session.records.load(id), command: "restore") {
             RestoreReports.text(verified) + "\n" + RestoreReports.promoted(id)
@@ -148,7 +153,8 @@ struct RestoreCommand: AsyncParsableCommand {
         let repository = try await session.repository(plan)
         let names = record.sources.map(\.name).joined(separator: ", ")
         try Confirmation.ask(
-            promoting ? "Replace \(names) by bundle \(record.bundle)?" : "Put the old state of \(names) back?", yes: yes)
+            promoting ? "Replace \(names) by bundle \(record.bundle)?" : "Put the old state of \(names) back?", yes: yes
+        )
         let lock = try session.lock(plan)
         if promoting {
             try await promoteSafely(id, plan, session, repository, replacing: record.sources.map(\.name))

@@ -21,7 +21,8 @@ struct SettleCommand: AsyncParsableCommand {
         let record = try session.records.load(restore)
         let plan = try session.plan(record.plan)
         try Confirmation.ask(
-            "Remove the old state of restore \(restore) (\(record.sources.map(\.name).joined(separator: ", ")))?", yes: yes)
+            "Remove the old state of restore \(restore) (\(record.sources.map(\.name).joined(separator: ", ")))?",
+            yes: yes)
         let lock = try session.lock(plan)
         let operation = Restore(
             repository: try await session.repository(plan), registry: session.registry, records: session.records,

@@ -25,18 +25,18 @@ struct StatusCommand: AsyncParsableCommand {
         }
         try session.print(entries, command: "status") {
             var table = TextTable([
-                .init("PLAN"), .init("LAST GOOD", narrowest: 30), .init("AGE", .right), .init("OBJECTIVE", .right),
-                .init("BUNDLES", .right), .init("STORED", .right), .init("STATE"),
+                .init("PLAN"), .init("LAST GOOD"), .init("AGE", .right), .init("OBJECTIVE", .right),
+                .init("STATE"),
             ])
             for entry in entries {
                 table.add([
                     entry.plan, entry.lastGood?.text ?? "none",
                     entry.ageSeconds.map { DurationFormat.text(Double($0)) } ?? "-",
-                    entry.objectiveSeconds.map(PlanDuration.text) ?? "-", String(entry.bundles),
-                    ByteFormat.text(entry.storedBytes), entry.problems.isEmpty ? "ok" : "PROBLEM",
+                    entry.objectiveSeconds.map(PlanDuration.text) ?? "-", entry.problems.isEmpty ? "ok" : "PROBLEM",
                 ])
             }
-            return ([table.text(width: 100)]
+            return
+                ([table.text()]
                 + entries.flatMap { entry in entry.problems.map { "\(entry.plan): \(PrintableText.of($0))" } })
                 .joined(separator: "\n")
         }
