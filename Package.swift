@@ -113,7 +113,7 @@ let package = Package(
         tests("CompressionTests", ["Compression", "ByteStreams"]),
         tests("EncryptionTests", ["Encryption", "ByteStreams"]),
         tests("TransferTests", ["Transfer", "ByteStreams"]),
-        tests("LocalStateTests", ["LocalState", "Domain"]),
+        tests("LocalStateTests", ["LocalState", "Domain", "ByteStreams"]),
         tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
         tests("ReportingTests", ["Reporting", "Domain", logging]),
         tests(
