@@ -32,41 +32,41 @@ final class SegmentPipeline: Sendable {
     private let store: any Store
     private let sealer: Sealer
     private let cores: Permits
-    private let uploads: Permits
+    /// Segments between their slice and their object: what bounds the ciphertexts in memory when the store is slow.
+    private let places: Permits
     private let compressors = Mutex<[FrameCompressor]>([])
 
-    init(store: any Store, sealer: Sealer, concurrency: Int, uploads: Int = 4, sliceSize: Int = 32 << 20) {
+    init(store: any Store, sealer: Sealer, concurrency: Int, sliceSize: Int = 32 << 20) {
         self.store = store
         self.sealer = sealer
         cores = Permits(concurrency)
-        self.uploads = Permits(uploads)
-        buffers = SliceBuffers(sliceSize: sliceSize, inFlight: concurrency + 1)
+        places = Permits(concurrency + 2)
+        buffers = SliceBuffers(sliceSize: sliceSize, inFlight: concurrency)
     }
 
     /// Turns one slice into one stored object; gives the slice's buffer back whatever happens.
     func store(_ slice: Slice, _ context: Context) async throws -> Stored {
-        let (rawDigest, window, cipher, digest) = try await cores.use { [self] in
-            do {
-                let made = try await Blocking.run { try self.frame(slice, context) }
-                let cipher = try await KeyFailures.translating { try await self.sealer.seal(made.frame) }
-                let digest = try await Blocking.run { SHA256Digest.of(cipher) }
-                self.buffers.give(slice.bytes.take())
-                return (made.rawDigest, made.window, cipher, digest)
-            } catch {
-                self.buffers.give(slice.bytes.take())
-                throw error
-            }
+        // Also when it never got a place: other sources wait for this buffer.
+        defer { buffers.giveBack(slice) }
+        return try await places.use { [self] in try await make(slice, context) }
+    }
+
+    private func make(_ slice: Slice, _ context: Context) async throws -> Stored {
+        let (made, cipher, digest) = try await cores.use { [self] in
+            let made = try await Blocking.run { try self.frame(slice, context) }
+            buffers.giveBack(slice)
+            let cipher = try await KeyFailures.translating { try await self.sealer.seal(made.frame) }
+            let digest = try await Blocking.run { SHA256Digest.of(cipher) }
+            return ((rawDigest: made.rawDigest, window: made.window), cipher, digest)
         }
         let object = BundleLayout.segment(source: context.source, stream: context.stream, index: slice.index)
-        try await uploads.use { [self] in
-            try await self.store.put(BundleLayout.key(context.bundle, object), cipher, sha256: digest, condition: .none)
-        }
+        try await store.put(BundleLayout.key(context.bundle, object), cipher, sha256: digest, condition: .none)
         return Stored(
             index: slice.index,
             segment: Segment(
                 object: object, size: UInt64(cipher.count), sha256: digest, rawOffset: slice.rawOffset,
-                rawLength: UInt64(slice.bytes.count), window: window),
-            rawDigest: rawDigest)
+                rawLength: UInt64(slice.bytes.count), window: made.window),
+            rawDigest: made.rawDigest)
     }
 
     private func frame(

@@ -30,11 +30,11 @@ final class SliceBuffers: Sendable {
         return buffer
     }
 
-    /// Gives a full slice's place and buffer back.
-    func give(_ buffer: consuming [UInt8]) {
-        var emptied = buffer
-        emptied.removeAll(keepingCapacity: true)
-        free.withLock { [emptied] in $0.append(emptied) }
+    /// Gives a full slice's place and buffer back; harmless when done twice.
+    func giveBack(_ slice: Slice) {
+        guard var buffer = slice.bytes.take() else { return }
+        buffer.removeAll(keepingCapacity: true)
+        free.withLock { [buffer] in $0.append(buffer) }
         places.signal()
     }
 }

@@ -14,7 +14,7 @@ struct Slice: Sendable {
 /// A slice's bytes, held in one place so that its buffer can be used again afterwards.
 final class SliceBytes: Sendable {
     let count: Int
-    private let bytes: Mutex<[UInt8]>
+    private let bytes: Mutex<[UInt8]?>
 
     init(_ bytes: consuming [UInt8]) {
         count = bytes.count
@@ -22,16 +22,12 @@ final class SliceBytes: Sendable {
     }
 
     func withBytes<Result: Sendable>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        try bytes.withLock { try $0.withUnsafeBytes(body) }
+        try bytes.withLock { try ($0 ?? []).withUnsafeBytes(body) }
     }
 
-    /// The buffer, once the bytes are no longer needed.
-    func take() -> [UInt8] {
-        bytes.withLock { held in
-            let buffer = held
-            held = []
-            return buffer
-        }
+    /// The buffer, once the bytes are no longer needed; nil when it was taken before.
+    func take() -> [UInt8]? {
+        bytes.withLock { $0.take() }
     }
 }
 
@@ -121,7 +117,7 @@ final class SliceSink: ByteSink {
         }
         guard case .enqueued = continuation.yield(slice) else {
             // Ended by `fail` in the meantime.
-            buffers.give(slice.bytes.take())
+            buffers.giveBack(slice)
             throw error ?? CancellationError()
         }
     }

@@ -151,7 +151,7 @@ struct SourceSink: CaptureSink {
                 }
                 for await slice in sink.slices {
                     if sink.error != nil {
-                        pipeline.buffers.give(slice.bytes.take())
+                        pipeline.buffers.giveBack(slice)
                         continue
                     }
                     group.addTask {
