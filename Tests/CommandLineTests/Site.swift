@@ -10,61 +10,46 @@ struct Site: Sendable {
     let host: SalvorProcess
     /// The recovery: the same state and plan with the owner's keyring.
     let owner: SalvorProcess
-    let ownerKeys: ThrowawayKeys
+    /// Both keyrings live as long as the site.
+    private let keys: [ThrowawayKeys]
 
-    /// - Parameter sources: the plan's `sources`, as YAML list items without indentation; `$DIR` is the site's folder.
-    static func make(sources: String, store: String? = nil, encryption: String = "", extra: String = "") async throws
-        -> Site
-    {
+    /// - Parameters:
+    ///   - sources: the plan's `sources`, as YAML list items without indentation; `$DIR` is the site's folder.
+    ///   - repository: the plan's `repository`; nil: a directory of the site.
+    ///   - environment: set for every command.
+    static func make(
+        sources: String, repository: String? = nil, encryption: String = "", environment: [String: String] = [:]
+    ) async throws -> Site {
         let folder = try TemporaryDirectory("site")
-        let hostKeys = try ThrowawayKeys()
-        let ownerKeys = try ThrowawayKeys()
-        let items = sources.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(
-            separator: "\n")
+        let (hostKeys, ownerKeys) = (try ThrowawayKeys(), try ThrowawayKeys())
+        let items = sources.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)\n" }.joined()
         try folder.write(
             "plan.yaml",
             """
             plan: nightly
-            repository: {store: "\(store ?? "file://\(folder("repo"))")"}
+            repository: \(repository ?? "{store: \"file://\(folder("repo"))\"}")
             encryption:
               recipients: ["file:\(folder("recipient.asc"))"]
             \(encryption)
             sources:
             \(items.replacingOccurrences(of: "$DIR", with: folder.path))
             objectives: {recovery-point: 26h}
-            \(extra)
             """)
-        let shared = ["SALVOR_CONFIG": folder("plan.yaml"), "SALVOR_STATE_DIR": folder("state"), "NO_COLOR": "1"]
+        let shared = environment.merging(
+            ["SALVOR_CONFIG": folder("plan.yaml"), "SALVOR_STATE_DIR": folder("state"), "NO_COLOR": "1"]) { $1 }
         let site = Site(
             folder: folder, host: SalvorProcess(shared.merging(["GNUPGHOME": hostKeys.home]) { $1 }),
-            owner: SalvorProcess(shared.merging(["GNUPGHOME": ownerKeys.home]) { $1 }), ownerKeys: ownerKeys)
+            owner: SalvorProcess(shared.merging(["GNUPGHOME": ownerKeys.home]) { $1 }), keys: [hostKeys, ownerKeys])
         try await site.ok(["init", "--generate-keys", "--recovery-directory", folder("recovery")])
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder("recovery")) where name.hasSuffix(".asc")
-        {
+        let made = try FileManager.default.contentsOfDirectory(atPath: folder("recovery"))
+        for name in made where name.hasSuffix(".asc") {
             try await ownerKeys.gpg(["--import", folder("recovery/\(name)")])
         }
         // The owner also signs (safety bundles), with the host's signing key, as after moving to a new host.
         let secret = try await hostKeys.run(["--export-secret-keys"])
         try await ownerKeys.gpg(["--import"], input: secret.output)
-        return Site(
-            folder: folder, host: site.host,
-            owner: SalvorProcess(site.owner.environment.merging(["SALVOR_TEST_HOST_HOME": hostKeys.home]) { $1 }),
-            ownerKeys: ownerKeys, hostKeys: hostKeys)
+        return site
     }
-
-    private init(
-        folder: TemporaryDirectory, host: SalvorProcess, owner: SalvorProcess, ownerKeys: ThrowawayKeys,
-        hostKeys: ThrowawayKeys? = nil
-    ) {
-        self.folder = folder
-        self.host = host
-        self.owner = owner
-        self.ownerKeys = ownerKeys
-        self.hostKeys = hostKeys
-    }
-
-    /// Kept alive with the site.
-    let hostKeys: ThrowawayKeys?
 
     /// Runs a command of the host that must succeed; gives its output.
     @discardableResult
