@@ -69,7 +69,6 @@ struct ServersToBucketTests {
             #expect(found.status == 1, "a secret in \(found.text)")
         }
         try await postgres.stop()
-        redis.stop()
     }
 
     private func prepare(_ postgres: ThrowawayPostgreSQL, _ redis: ThrowawayRedis) async throws {
