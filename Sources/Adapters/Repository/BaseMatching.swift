@@ -38,8 +38,7 @@ final class BaseMatching: Sendable {
     ///
     /// - Throws: `Failure(.stateDamaged)` when the local copy is not what it was.
     func bytes(of range: Range<UInt64>) throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(range.count)
+        var bytes = LargeArrays.take(range.count)
         for (index, part) in base.segments.enumerated() {
             let extent = part.rawOffset..<(part.rawOffset + part.rawLength)
             let overlap = extent.clamped(to: range)

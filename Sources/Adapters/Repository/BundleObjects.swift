@@ -25,7 +25,8 @@ struct BundleObjects: Sendable {
     /// The contents' part for a stream of the table.
     func part(of stream: SegmentTable.Stream, in contents: Contents) throws -> Contents.Stream {
         guard let part = contents.stream(source: stream.source, name: stream.name),
-            part.segmentDigests.count == stream.segments.count, part.receipt.length == stream.rawBytes
+            part.segmentDigests.count == (stream.kind == .raw ? stream.segments.count : 0),
+            part.receipt.length == stream.rawBytes
         else {
             throw Failure(
                 .integrity,
@@ -42,7 +43,9 @@ struct BundleObjects: Sendable {
     /// A segment's zstd frame, fetched, checked and decrypted.
     func frame(_ segment: Segment) async throws -> [UInt8] {
         let cipher = try await checked(segment.object, ObjectDigest(size: segment.size, sha256: segment.sha256))
-        return try await open(cipher, segment.object)
+        let frame = try await open(cipher, segment.object)
+        LargeArrays.giveBack(cipher)
+        return frame
     }
 
     private func open(_ cipher: [UInt8], _ object: String) async throws -> [UInt8] {

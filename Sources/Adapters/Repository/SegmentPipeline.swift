@@ -8,11 +8,11 @@ import Synchronization
 /// Makes segments out of slices: match base, zstd, decode check, gpg, SHA-256, store. One for all streams of a run, so
 /// that the cores and the uploads are shared.
 final class SegmentPipeline: Sendable {
-    /// A stored segment with the digest of its raw slice.
+    /// A stored segment with the digest of its raw slice, if that was wanted.
     struct Stored: Sendable {
         var index: Int
         var segment: Segment
-        var rawDigest: SHA256Digest
+        var rawDigest: SHA256Digest?
     }
 
     /// What a slice is part of.
@@ -20,6 +20,8 @@ final class SegmentPipeline: Sendable {
         var bundle: BundleID
         var source: String
         var stream: String
+        /// Whether each raw slice gets a digest of its own.
+        var hashesSlices: Bool
         /// The base to match against; nil for fulls.
         var matching: BaseMatching?
         /// Takes every frame of a full whose plaintext is kept as the next local base.
@@ -56,25 +58,28 @@ final class SegmentPipeline: Sendable {
             let made = try await Blocking.run { try self.frame(slice, context) }
             buffers.giveBack(slice)
             let cipher = try await KeyFailures.translating { try await self.sealer.seal(made.frame) }
+            LargeArrays.giveBack(made.frame)
             let digest = try await Blocking.run { SHA256Digest.of(cipher) }
             return ((rawDigest: made.rawDigest, window: made.window), cipher, digest)
         }
         let object = BundleLayout.segment(source: context.source, stream: context.stream, index: slice.index)
         try await store.put(BundleLayout.key(context.bundle, object), cipher, sha256: digest, condition: .none)
+        let size = UInt64(cipher.count)
+        LargeArrays.giveBack(cipher)
         return Stored(
             index: slice.index,
             segment: Segment(
-                object: object, size: UInt64(cipher.count), sha256: digest, rawOffset: slice.rawOffset,
+                object: object, size: size, sha256: digest, rawOffset: slice.rawOffset,
                 rawLength: UInt64(slice.bytes.count), window: made.window),
             rawDigest: made.rawDigest)
     }
 
     private func frame(
         _ slice: Slice, _ context: Context
-    ) throws -> (frame: [UInt8], rawDigest: SHA256Digest, window: Range<UInt64>?) {
+    ) throws -> (frame: [UInt8], rawDigest: SHA256Digest?, window: Range<UInt64>?) {
         let compressor = try compressors.withLock { $0.popLast() } ?? FrameCompressor()
         defer { compressors.withLock { $0.append(compressor) } }
-        let rawDigest = slice.bytes.withBytes { SHA256Digest.of($0) }
+        let rawDigest = context.hashesSlices ? slice.bytes.withBytes { SHA256Digest.of($0) } : nil
         if let delta = try delta(slice, context, compressor) { return (delta.frame, rawDigest, delta.window) }
         let frame = try slice.bytes.withBytes { try compressor.compress($0, level: 3, prefix: nil) }
         try check(frame, slice, prefix: nil)

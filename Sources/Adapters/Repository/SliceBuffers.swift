@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Dispatch
-import Synchronization
 
 /// The raw buffers of a run: at most `inFlight` full ones wait or are being worked on, which is what stops producers that
-/// are faster than the store. Buffers are used again, so that their pages are not faulted in anew for every slice.
+/// are faster than the store.
 final class SliceBuffers: Sendable {
     /// Bytes of a full slice.
     let sliceSize: Int
     private let places: DispatchSemaphore
-    private let free = Mutex<[[UInt8]]>([])
 
     init(sliceSize: Int, inFlight: Int) {
         self.sliceSize = sliceSize
@@ -22,19 +21,10 @@ final class SliceBuffers: Sendable {
         while places.wait(timeout: .now() + .milliseconds(100)) == .timedOut { try check() }
     }
 
-    /// An empty buffer with room for a slice.
-    func take() -> [UInt8] {
-        if let buffer = free.withLock({ $0.popLast() }) { return buffer }
-        var buffer: [UInt8] = []
-        buffer.reserveCapacity(sliceSize)
-        return buffer
-    }
-
     /// Gives a full slice's place and buffer back; harmless when done twice.
     func giveBack(_ slice: Slice) {
-        guard var buffer = slice.bytes.take() else { return }
-        buffer.removeAll(keepingCapacity: true)
-        free.withLock { [buffer] in $0.append(buffer) }
+        guard let buffer = slice.bytes.take() else { return }
+        LargeArrays.giveBack(buffer)
         places.signal()
     }
 }

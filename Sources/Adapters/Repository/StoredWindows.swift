@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Domain
 
 /// Windows of a base that lies in the repository, whose decoded slices are kept while neighbours need them.
@@ -16,8 +17,7 @@ actor StoredWindows: BaseWindows {
         guard range.upperBound <= base.table.rawBytes else {
             throw Failure(.integrity, "a delta of '\(base.table.source)/\(base.name)' refers beyond its base's end")
         }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(range.count)
+        var bytes = LargeArrays.take(range.count)
         for (index, segment) in base.table.segments.enumerated() {
             let extent = segment.rawOffset..<(segment.rawOffset + segment.rawLength)
             let overlap = extent.clamped(to: range)

@@ -37,7 +37,7 @@ struct SourceSink: CaptureSink {
         }
         let keeper = matching == nil && session.keepsLocalBase ? FrameKeeper(folder, session) : nil
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, matching: matching, keepFrame: keeper?.keep,
+            bundle: session.run.id, source: source, stream: name, hashesSlices: true, matching: matching, keepFrame: keeper?.keep,
             onBaseProblem: { session.note("source '\(source)': \($0.summary); storing in full") })
         let stored = try await store(name, context, fingerprints: keeper == nil ? nil : BaseFingerprints()) { sink in
             try await body(sink).length
@@ -52,7 +52,7 @@ struct SourceSink: CaptureSink {
                     rawBytes: stored.receipt.length, base: base?.bundle, segments: stored.segments.map(\.segment)),
                 contents: Contents.Stream(
                     source: source, name: name, fileName: fileName, receipt: stored.receipt,
-                    segmentDigests: stored.segments.map(\.rawDigest)),
+                    segmentDigests: stored.segments.compactMap(\.rawDigest)),
                 afterCommit: { [matching] in
                     if let keeper, let fingerprints = stored.fingerprints {
                         try keeper.adopt(stored, fingerprints: fingerprints)
@@ -77,8 +77,8 @@ struct SourceSink: CaptureSink {
         }
         let base = known.map { TreeBase(bundle: $0.note.bundle, members: $0.members) }
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, matching: nil, keepFrame: nil, onBaseProblem: { _ in }
-        )
+            bundle: session.run.id, source: source, stream: name, hashesSlices: false, matching: nil, keepFrame: nil,
+            onBaseProblem: { _ in })
         let end = TreeEndBox()
         let stored = try await store(name, context, fingerprints: nil) { sink in
             let claimed = try await body(sink, base)
@@ -94,7 +94,7 @@ struct SourceSink: CaptureSink {
                     rawBytes: stored.receipt.length, base: base?.bundle, segments: stored.segments.map(\.segment)),
                 contents: Contents.Stream(
                     source: source, name: name, fileName: "\(name).tar", receipt: stored.receipt,
-                    segmentDigests: stored.segments.map(\.rawDigest), members: claimed.members,
+                    segmentDigests: stored.segments.compactMap(\.rawDigest), members: claimed.members,
                     deletions: claimed.deletions),
                 afterCommit: { [known] in
                     if var note = known?.note {

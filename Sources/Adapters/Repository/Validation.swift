@@ -117,7 +117,7 @@ private final class ValidationRun: Sendable {
             let (object, digest) = objects[index]
             let key = BundleLayout.key(bundle, object)
             try await self.attempt(key) {
-                _ = try await self.repository.checked(key, digest)
+                LargeArrays.giveBack(try await self.repository.checked(key, digest))
                 self.count(0, digest.size)
                 self.progress.report(.bytes(source: bundle.text, raw: digest.size, stored: digest.size))
             }

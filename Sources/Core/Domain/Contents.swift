@@ -40,7 +40,7 @@ public struct Contents: Sendable, Equatable {
         public var fileName: String
         /// Length and SHA-256 of the whole raw stream.
         public var receipt: StreamReceipt
-        /// SHA-256 of every raw segment, in order.
+        /// SHA-256 of every raw segment of a dump, in order; empty for a tar, whose members have digests of their own.
         public var segmentDigests: [SHA256Digest]
         /// For tars: the members stored in this stream.
         public var members: MemberTable

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import CZstd
 import Synchronization
 
@@ -41,8 +42,7 @@ public final class FrameCompressor: @unchecked Sendable {
                 try CompressionLibrary.check(
                     "ZSTD_CCtx_refPrefix", ZSTD_CCtx_refPrefix(context, prefix.baseAddress, prefix.count))
             }
-            // Pages that are never written cost nothing, so the bound is no waste.
-            return try [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(raw.count)) { output, count in
+            return try LargeArrays.make(ZSTD_compressBound(raw.count)) { output, count in
                 count = try CompressionLibrary.check(
                     "ZSTD_compress2",
                     ZSTD_compress2(context, output.baseAddress, output.count, raw.baseAddress, raw.count))

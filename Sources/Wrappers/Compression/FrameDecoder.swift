@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import CZstd
 import Glibc
 import Synchronization
@@ -74,7 +75,7 @@ public final class FrameDecoder: @unchecked Sendable {
         guard length == frame.count else { throw CompressionError.trailingBytes }
         return try turn.withLock { _ in
             try Self.prepare(context, prefix)
-            return try [UInt8](unsafeUninitializedCapacity: expectedSize) { output, count in
+            return try LargeArrays.make(expectedSize) { output, count in
                 let size = ZSTD_decompressDCtx(
                     context, output.baseAddress, expectedSize, frame.baseAddress, frame.count)
                 if ZSTD_isError(size) != 0 { throw Self.damage(size) }

@@ -101,7 +101,7 @@ enum GpgProgram {
         from pipes: ChildPipes, capacity: Int
     ) throws -> (bytes: [UInt8], isOverflowing: Bool) {
         var isOverflowing = false
-        let bytes = try [UInt8](unsafeUninitializedCapacity: max(1, capacity)) { buffer, filled in
+        let bytes = try LargeArrays.make(max(1, capacity)) { buffer, filled in
             let raw = UnsafeMutableRawBufferPointer(buffer)
             while filled < capacity {
                 let count = try pipes.read(into: UnsafeMutableRawBufferPointer(rebasing: raw[filled..<capacity]))

@@ -92,7 +92,7 @@ final class TransferState {
         guard let field = headers.last(where: { $0.name.lowercased() == "content-length" }),
             let length = Int(field.value), length > 0
         else { return }
-        received.reserveCapacity(min(length, maximumResponse))
+        received = LargeArrays.take(min(length, maximumResponse))
     }
 
     /// Takes one header line. A status line begins a reply and forgets the interim one before it.

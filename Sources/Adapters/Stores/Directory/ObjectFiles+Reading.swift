@@ -26,7 +26,7 @@ extension ObjectFiles {
         guard wanted.upperBound <= size else { throw Self.tooShort(key, size: size, range: wanted) }
 
         let count = Int(wanted.count)
-        return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        return try LargeArrays.make(count) { buffer, filled in
             while filled < count, let start = buffer.baseAddress {
                 try cancellation.check()
                 let got = pread(file, start + filled, count - filled, off_t(wanted.lowerBound) + off_t(filled))
