@@ -63,7 +63,8 @@ extension RedisAdapter {
     func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var page = try await RedisPage(journal)
         switch page.record.phase {
-        case .none, .staging, .staged, .abandoned: break
+        // What was rolled back is removed after it, and nothing is left to remove.
+        case .none, .staging, .staged, .abandoned, .rolledBack: break
         default:
             throw Failure(
                 .restoreFailed, "the restore of '\(environment.source.name)' was promoted already",
