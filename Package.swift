@@ -119,7 +119,8 @@ let package = Package(
         tests(
             "RepositoryTests",
             [
-                "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams", "Stores",
+                "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
+                "Stores",
             ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),

@@ -197,7 +197,7 @@ struct ProofRecordTests {
         #expect(ProofStanding.claimed(claims, of: id, at: Self.now).proven?.level == .checksum)
     }
 
-    @Test("without a signing key, with one that is not trusted, or where writing is refused, the proof stands unrecorded")
+    @Test("without a trusted signing key, or where writing is refused, the proof stands unrecorded")
     func notRecorded() async throws {
         let test = try await TestRepository.make()
         let id = try await test.backUp(["dump": DumpText.rows(30)], at: 0).id

@@ -64,8 +64,8 @@ public struct PlanReader: Sendable {
         }
         throw reader.failure(
             "consistency", "cannot be 'together': sources are captured side by side, each at a moment of its own",
-            hint: "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all tables "
-                + "of a database are of one moment) or stop its writers while the backup runs.")
+            hint: "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all "
+                + "tables of a database are of one moment) or stop its writers while the backup runs.")
     }
 
     private func checkSchedule(_ reader: ConfigReader) throws {

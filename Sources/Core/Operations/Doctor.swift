@@ -76,10 +76,10 @@ public struct Doctor: Sendable {
         let now = clock.now()
         let all = try await repository.proofClaims(plan: plan.name).flatMap { id, claims in claims.map { (id, $0) } }
             .sorted { ($0.1.at, $0.1.name) > ($1.1.at, $1.1.name) }
-        // Those whose very name cannot be right need no reading, but are many at most when somebody means harm.
-        let chosen = Dictionary(grouping: all.prefix(Self.proofsRead) + all.dropFirst(Self.proofsRead).filter {
-            $0.1.contradiction(of: $0.0, at: now) != nil
-        }.prefix(Self.proofsRead), by: \.0)
+        // Of the older ones those whose very name cannot be right; there are many only when somebody means harm.
+        let impossible = all.dropFirst(Self.proofsRead).filter { $0.1.contradiction(of: $0.0, at: now) != nil }
+        let chosen = Dictionary(
+            grouping: all.prefix(Self.proofsRead) + impossible.prefix(Self.proofsRead), by: { $0.0 })
         var unbelieved: [UnbelievedProof] = []
         for (id, claims) in chosen.sorted(by: { $0.key < $1.key }) {
             do {

@@ -61,7 +61,8 @@ public struct Status: Sendable {
             let proof = try await repository.standing(of: signed, at: clock.now()).standing
             entry.proof = proof
             if let found = proof.problems {
-                entry.problems.append("validation of \(good.id) found problems at \(found.at) (\(found.level.rawValue))")
+                entry.problems.append(
+                    "a validation of \(good.id) at level \(found.level.rawValue) found problems, at \(found.at)")
             }
         } catch {
             entry.problems.append(Failure.wrapping(error).summary)
