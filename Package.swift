@@ -118,7 +118,10 @@ let package = Package(
         tests("ReportingTests", ["Reporting", "Domain", logging]),
         tests(
             "RepositoryTests",
-            ["Repository", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams", "Stores"]),
+            [
+                "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
+                "Stores",
+            ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
         tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),

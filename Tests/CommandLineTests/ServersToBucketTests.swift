@@ -41,6 +41,9 @@ struct ServersToBucketTests {
         _ = try redis.cli("SET", "second", "night")
         let night = try await site.ok(["backup", "--json"])
         #expect(night.contains("\"storage\" : \"delta\"") || night.contains("\"storage\":\"delta\""))
+        // Both proofs at birth are in the bucket, with signatures that count.
+        let proven = try await site.ok(["list-backups", "--verify"])
+        #expect(proven.split(separator: "\n").filter { $0.contains("contents ") }.count == 2, "\(proven)")
         try await site.ok(["validate-backup", "latest", "--level", "checksum"])
         try await site.ok(["validate-backup", "latest", "--level", "contents"], as: site.owner)
         let before = (try await postgres.dump("shop"), try redis.cli("DBSIZE"), try await dump(site))

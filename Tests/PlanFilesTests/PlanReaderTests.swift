@@ -40,7 +40,6 @@ struct PlanReaderTests {
         #expect(plan.encryption.proof == .decode)
         #expect(plan.sources.map(\.name) == ["app-db", "cache", "search", "config"])
         #expect(plan.sources.map(\.adapter) == ["postgresql", "redis", "sqlite", "files"])
-        #expect(plan.isConsistentTogether)
         #expect(plan.keepsLocalBase)
         #expect(plan.objectives == Objectives(recoveryPoint: 26 * 3600, recoveryTime: 3600, drillEvery: 30 * 86400))
     }
@@ -62,7 +61,6 @@ struct PlanReaderTests {
     @Test("what is left out has its stated default")
     func defaults() throws {
         let plan = try PlanReader(adapters: ["files"]).plan(try YAMLDocument.parse(smallPlan(), file: "p.yaml"))
-        #expect(!plan.isConsistentTogether)
         #expect(plan.keepsLocalBase)
         #expect(plan.objectives == Objectives())
         #expect(plan.encryption.proof == .decode)
@@ -122,6 +120,14 @@ struct PlanReaderTests {
         Mistake(
             "not a duration", smallPlan(more: "objectives: {recovery-point: 26}"),
             "p.yaml:6: 'objectives.recovery-point' must be a duration like 10m, 26h or 30d, not '26'"),
+        Mistake(
+            "one moment for all sources", smallPlan(more: "consistency: together"),
+            "p.yaml:6: 'consistency' cannot be 'together': sources are captured side by side, each at a moment of its own",
+            "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all tables "
+                + "of a database are of one moment) or stop its writers while the backup runs."),
+        Mistake(
+            "mistyped consistency", smallPlan(more: "consistency: separat"),
+            "p.yaml:6: 'consistency' must be one of separate, not 'separat'", "Did you mean 'separate'?"),
         Mistake(
             "short key id",
             smallPlan().replacingOccurrences(of: "0123456789ABCDEF0123456789ABCDEF01234567", with: "01234567"),

@@ -33,6 +33,29 @@ struct FormatTests {
         #expect(DurationFormat.text(seconds) == text)
     }
 
+    @Test(
+        "in a table's cell they are one number",
+        arguments: [
+            (0.0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (172_799, "47h"), (172_800, "2d"),
+            (-1, "-"), (.nan, "-"),
+        ])
+    func shortDurations(_ seconds: Double, _ text: String) {
+        #expect(DurationFormat.short(seconds) == text)
+    }
+
+    @Test("a proof is its level and its age, and problems come first")
+    func proofs() throws {
+        let now = try #require(Timestamp("2026-11-21T12:00:00Z"))
+        let proven = try #require(ProofClaim(name: "20261121T090000Z-contents-proven-k3f9qz"))
+        var standing = ProofStanding(isVerified: true)
+        #expect(ProofFormat.short(nil, at: now) == "-" && ProofFormat.short(standing, at: now) == "-")
+        standing.proven = proven
+        #expect(ProofFormat.short(standing, at: now) == "contents 3h")
+        standing.problems = ProofClaim(name: "20261121T115900Z-checksum-problems-k3f9qz")
+        #expect(ProofFormat.short(standing, at: now) == "PROBLEMS 1m")
+        #expect(ProofFormat.lines(standing, at: now).count == 2)
+    }
+
     @Test("times are shown in local time with UTC beside it, across midnight with its date")
     func times() throws {
         let moment = try #require(Timestamp("2026-11-21T23:30:03Z"))

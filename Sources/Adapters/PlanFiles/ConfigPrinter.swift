@@ -21,7 +21,7 @@ public enum ConfigPrinter {
             ("repository", repository(plan.repository)),
             ("encryption", encryption(plan.encryption)),
             ("sources", .sequence(.init(plan.sources.map(source)))),
-            ("consistency", text(plan.isConsistentTogether ? "together" : "separate")),
+            ("consistency", text("separate")),
         ]
         if let node = plan.retention { pairs.append(("retention", converted(node))) }
         if let node = plan.schedule { pairs.append(("schedule", converted(node))) }

@@ -46,6 +46,16 @@ public enum DurationFormat {
         return "\(whole / 86_400) d \(whole / 3600 % 24) h"
     }
 
+    /// In a table's cell: `12s`, `3m`, `5h`, `40d`, rounded down.
+    public static func short(_ seconds: Double) -> String {
+        guard seconds.isFinite, seconds >= 0 else { return "-" }
+        let whole = Int(min(seconds, 1e15))
+        if whole < 60 { return "\(whole)s" }
+        if whole < 3600 { return "\(whole / 60)m" }
+        if whole < 2 * 86_400 { return "\(whole / 3600)h" }
+        return "\(whole / 86_400)d"
+    }
+
     static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }
 

@@ -8,12 +8,19 @@ enum BundleLayout {
     static let signature = "manifest.json.sig"
     static let segments = "segments.tsv"
     static let contents = "contents.gpg"
+    /// The folder of a bundle's proof records. No object of a stream has such a key: those are one level deeper.
+    static let proofs = "proofs"
+    /// Bytes of a record, at most: far more than one takes, and nothing to a reader's memory.
+    static let proofLimit: UInt64 = 64 << 10
 
     /// `<source>/<stream>/000000.zst.gpg`, relative to the bundle's folder.
     static func segment(source: String, stream: String, index: Int) -> String {
         let digits = String(index)
         return "\(source)/\(stream)/\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).zst.gpg"
     }
+
+    /// `proofs/<name>.json`, relative to the bundle's folder; its signature has `.sig` behind that.
+    static func proof(_ claim: ProofClaim) -> String { "\(proofs)/\(claim.name).json" }
 
     /// The key of an object of a bundle.
     static func key(_ bundle: BundleID, _ object: String) -> String { "\(bundle.folder)/\(object)" }

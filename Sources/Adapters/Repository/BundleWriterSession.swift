@@ -81,6 +81,7 @@ final class BundleWriterSession: BundleWriter {
         let link = Manifest.Previous(id: run.id, sha256: SHA256Digest.of(bytes))
         await keysInUse.destroy()
         remember(link, streams)
+        if manifest.proof == .contents { await recordProof(link, table, objects, finished: finished) }
         return manifest
     }
 
@@ -180,10 +181,31 @@ final class BundleWriterSession: BundleWriter {
         guard readBack == contents else {
             throw Failure(.integrity, "the contents read back from the store differ from what was written")
         }
+        if let digest = objects[BundleLayout.segments] { _ = try await reader.checked(BundleLayout.segments, digest) }
         for stream in table.streams {
             let stored = BundleStream(
                 objects: reader, table: stream, contents: try reader.part(of: stream, in: readBack))
             try await stored.prove(usingLocal: state)
+        }
+    }
+
+    /// Leaves a record of the proof at birth. The bundle is committed: whatever goes wrong here is said, and no more.
+    private func recordProof(
+        _ link: Manifest.Previous, _ table: SegmentTable, _ objects: [String: ObjectDigest], finished: Timestamp
+    ) async {
+        do {
+            // The manifest, too, is in the store as it was signed.
+            guard try await repository.manifest(link.id).sha256 == link.sha256 else {
+                throw Failure(.integrity, "the manifest read back from the store differs from what was written")
+            }
+            let segments = table.streams.flatMap(\.segments)
+            let record = ProofRecord(
+                bundle: link.id, manifest: link.sha256, level: .contents, at: finished, command: "backup",
+                host: run.host, tool: run.tool, problems: 0, objects: segments.count + objects.count + 2,
+                bytes: segments.reduce(0) { $0 + $1.size } + objects.values.reduce(0) { $0 + $1.size })
+            _ = try await repository.store(record, signer: keysInUse.signer, in: descriptor)
+        } catch {
+            note("the proof of \(link.id) was not recorded: \(Failure.wrapping(error).summary)")
         }
     }
 

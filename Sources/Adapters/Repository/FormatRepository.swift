@@ -75,14 +75,14 @@ public struct FormatRepository: BundleRepository {
     }
 
     public func bundles(plan: String?) async throws -> [BundleID] {
-        let found = FoundBundles()
-        try await store.list(plan.map { "bundles/\($0)/" } ?? "bundles/") { page in
-            let ids = page.filter { $0.key.hasSuffix("/\(BundleLayout.manifest)") }.compactMap { object in
-                object.key.split(separator: "/").dropLast().last.flatMap { BundleID(String($0)) }
-            }
-            await found.add(ids)
-        }
-        return await found.ids.sorted()
+        await (try listing(plan: plan)).bundles
+    }
+
+    /// What the store shows of a plan's bundles, or of all.
+    func listing(plan: String?) async throws -> BundleListing {
+        let listing = BundleListing()
+        try await store.list(plan.map { "bundles/\($0)/" } ?? "bundles/") { await listing.add($0) }
+        return listing
     }
 
     public func manifest(_ id: BundleID) async throws -> SignedManifest {
@@ -101,7 +101,7 @@ public struct FormatRepository: BundleRepository {
         } catch let failure as Failure where failure.code == .objectNotFound {
             throw Failure(.signatureInvalid, "bundle \(id) has no signature")
         }
-        let signer = try await verify(bytes, signature, of: id)
+        let signer = try await verify(bytes, signature, of: "bundle \(id)", KeyFailures.distrustBundle)
         guard manifest.id == id, manifest.signer == signer else {
             throw Failure(.signatureInvalid, "the manifest of \(id) is not the one that was signed for it")
         }
@@ -158,29 +158,27 @@ public struct FormatRepository: BundleRepository {
         try await KeyFailures.translating { try await Signer(signer, in: keyring).sign(bytes) }
     }
 
-    /// The fingerprint of the key that signed, which must be one that counts here.
-    private func verify(_ bytes: [UInt8], _ signature: [UInt8], of id: BundleID) async throws -> String {
+    /// Fingerprints of the keys whose signatures count here.
+    func trustedSigners() async throws -> [String] {
+        if let trustedSigner { [trustedSigner.uppercased()] } else { try await descriptor().signers }
+    }
+
+    /// The fingerprint of the key that signed `what`, which must be one that counts here.
+    func verify(_ bytes: [UInt8], _ signature: [UInt8], of what: String, _ distrust: String) async throws -> String {
         let signer: String
         do {
             signer = try await SignatureVerifier(keyring).verify(bytes, signature: signature).signer
         } catch let error as EncryptionError {
-            throw KeyFailures.verifying(error, id)
+            throw KeyFailures.verifying(error, what, distrust)
         }
         guard SignaturePacket.isCanonical(signature, over: bytes) else {
-            throw Failure(.signatureInvalid, "the signature of bundle \(id) was changed, although it still verifies")
+            throw Failure(.signatureInvalid, "the signature of \(what) was changed, although it still verifies")
         }
-        let trusted =
-            if let trustedSigner { [trustedSigner.uppercased()] } else { try await descriptor().signers }
-        guard trusted.contains(signer) else {
+        guard try await trustedSigners().contains(signer) else {
             throw Failure(
-                .signatureInvalid, "bundle \(id) is signed by \(signer), which this repository does not trust",
+                .signatureInvalid, "\(what) is signed by \(signer), which this repository does not trust",
                 hint: "If that host is yours, name its key as the plan's 'encryption.signer'.")
         }
         return signer
     }
-}
-
-private actor FoundBundles {
-    var ids: [BundleID] = []
-    func add(_ more: [BundleID]) { ids += more }
 }

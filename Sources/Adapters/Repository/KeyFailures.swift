@@ -44,18 +44,20 @@ enum KeyFailures {
         }
     }
 
+    static let distrustBundle = "Do not trust this bundle; try another."
+
     /// A signature that does not count.
-    static func verifying(_ error: EncryptionError, _ bundle: BundleID) -> Failure {
+    static func verifying(_ error: EncryptionError, _ what: String, _ distrust: String) -> Failure {
         switch error {
         case .signatureByUnknownKey:
             Failure(
-                .keyMissing, "bundle \(bundle): \(error)",
+                .keyMissing, "\(what): \(error)",
                 hint: "Import the signer's public key, from your recovery sheet or the repository's keys/ folder "
                     + "after comparing its fingerprint with the sheet.")
         case .signatureBad, .signatureMissing, .signatureByExpiredKey, .signatureByRevokedKey, .signatureExpired,
             .damaged, .truncated, .library:
             // gpgme reports a signature that is no OpenPGP at all as an error of the call.
-            Failure(.signatureInvalid, "bundle \(bundle): \(error)", hint: "Do not trust this bundle; try another.")
+            Failure(.signatureInvalid, "\(what): \(error)", hint: distrust)
         default: failure(error)
         }
     }

@@ -2,9 +2,10 @@
 public import Domain
 
 extension FormatRepository {
-    public func summaries(plan: String?) async throws -> [(id: BundleID, manifest: Result<Manifest, Failure>)] {
-        let ids = try await bundles(plan: plan)
-        return try await withThrowingTaskGroup(of: (Int, Result<Manifest, Failure>).self) { group in
+    public func summaries(plan: String?) async throws -> [BundleSummary] {
+        let listing = try await listing(plan: plan)
+        let ids = await listing.bundles
+        let manifests = try await withThrowingTaskGroup(of: (Int, Result<Manifest, Failure>).self) { group in
             var results: [Int: Result<Manifest, Failure>] = [:]
             var started = 0
             func start() {
@@ -19,8 +20,14 @@ extension FormatRepository {
                 results[index] = result
                 start()
             }
-            return ids.enumerated().compactMap { index, id in results[index].map { (id, $0) } }
+            return results
         }
+        var summaries: [BundleSummary] = []
+        for (index, id) in ids.enumerated() {
+            guard let manifest = manifests[index] else { continue }
+            summaries.append(BundleSummary(id: id, manifest: manifest, claims: await listing.claims(id)))
+        }
+        return summaries
     }
 
     /// A manifest whose signature nobody looked at. Damage is a result; an unreachable store is thrown.

@@ -19,7 +19,8 @@ private final class ValidationRun: Sendable {
     let bundle: BundleID
     let level: ProofLevel
     let progress: any ProgressListener
-    private let found = Mutex((problems: [ValidationReport.Problem](), objects: 0, bytes: UInt64(0)))
+    private let found = Mutex(
+        (problems: [ValidationReport.Problem](), objects: 0, bytes: UInt64(0), manifest: SHA256Digest?.none))
 
     init(repository: FormatRepository, bundle: BundleID, level: ProofLevel, progress: any ProgressListener) {
         self.repository = repository
@@ -32,14 +33,18 @@ private final class ValidationRun: Sendable {
         found.withLock {
             ValidationReport(
                 bundle: bundle, level: level, objects: $0.objects, bytes: $0.bytes,
-                problems: $0.problems.sorted { $0.object < $1.object })
+                problems: $0.problems.sorted { $0.object < $1.object }, manifest: $0.manifest)
         }
     }
 
     func validate() async throws {
         let key = BundleLayout.key(bundle, BundleLayout.manifest)
         var manifest: Manifest?
-        try await attempt(key) { manifest = try await self.repository.manifest(self.bundle).manifest }
+        try await attempt(key) {
+            let signed = try await self.repository.manifest(self.bundle)
+            self.found.withLock { $0.manifest = signed.sha256 }
+            manifest = signed.manifest
+        }
         guard let manifest else { return }
         count(2, 0)
         try await attempt(key) { try await self.checkChain(manifest) }

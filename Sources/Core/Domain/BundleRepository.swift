@@ -95,6 +95,14 @@ public struct ValidationReport: Sendable, Codable, Equatable {
     public var bytes: UInt64
     /// Everything that is wrong, object by object; empty: proven.
     public var problems: [Problem]
+    /// SHA-256 of the manifest; nil when its signature does not count.
+    public var manifest: SHA256Digest?
+    /// What was recorded of this validation in the repository.
+    public var recorded: ProofRecord?
+    /// Why nothing was recorded; nil when something was, or nobody asked for it.
+    public var notRecorded: String?
+    /// Earlier records of the bundle that do not count.
+    public var unbelieved: [UnbelievedProof]
 
     /// One thing that is wrong.
     public struct Problem: Sendable, Codable, Equatable {
@@ -110,16 +118,36 @@ public struct ValidationReport: Sendable, Codable, Equatable {
         }
     }
 
-    public init(bundle: BundleID, level: ProofLevel, objects: Int, bytes: UInt64, problems: [Problem]) {
+    public init(
+        bundle: BundleID, level: ProofLevel, objects: Int, bytes: UInt64, problems: [Problem],
+        manifest: SHA256Digest? = nil
+    ) {
         self.bundle = bundle
         self.level = level
         self.objects = objects
         self.bytes = bytes
         self.problems = problems
+        self.manifest = manifest
+        unbelieved = []
     }
 
     /// Whether everything asked for was proven.
     public var isProven: Bool { problems.isEmpty }
+}
+
+/// One bundle as a listing sees it: a hint, not proof.
+public struct BundleSummary: Sendable {
+    public var id: BundleID
+    /// The manifest, its signature not checked, or why it cannot be read.
+    public var manifest: Result<Manifest, Failure>
+    /// What the names of its proof records claim, oldest first.
+    public var claims: [ProofClaim]
+
+    public init(id: BundleID, manifest: Result<Manifest, Failure>, claims: [ProofClaim]) {
+        self.id = id
+        self.manifest = manifest
+        self.claims = claims
+    }
 }
 
 /// The repository as the operations see it.
@@ -143,7 +171,25 @@ public protocol BundleRepository: Sendable {
 
     /// Manifests for listings, oldest first, their signatures not checked: a listing is a hint, `manifest` is proof. A
     /// manifest that cannot be read is given with its failure.
-    func summaries(plan: String?) async throws -> [(id: BundleID, manifest: Result<Manifest, Failure>)]
+    func summaries(plan: String?) async throws -> [BundleSummary]
+
+    /// What the names of the proof records of a plan's bundles claim, or of all, oldest first; from one listing.
+    func proofClaims(plan: String?) async throws -> [BundleID: [ProofClaim]]
+
+    /// What the names of one bundle's proof records claim, oldest first.
+    func proofClaims(of id: BundleID) async throws -> [ProofClaim]
+
+    /// The record behind a claim, if it counts: signed by a key that is trusted, about this very manifest, saying what its
+    /// name says, and not from the future.
+    ///
+    /// - Throws: `Failure(.signatureInvalid)`, `Failure(.integrity)` or a key's failure when it is not to be believed.
+    func proof(_ claim: ProofClaim, of manifest: SignedManifest, at now: Timestamp) async throws -> ProofRecord
+
+    /// Signs a record with the host's key and stores it beside its bundle.
+    ///
+    /// - Returns: the record as stored.
+    /// - Throws: when there is no signing key that this repository trusts, or the store refuses.
+    func record(_ proof: ProofRecord, plan: Plan) async throws -> ProofRecord
 
     /// Starts a bundle; nothing is visible until it is committed.
     func begin(_ run: BundleRun, plan: Plan, progress: any ProgressListener) async throws -> any BundleWriter

@@ -9,8 +9,6 @@ public struct Plan: Sendable {
     public var encryption: EncryptionSettings
     /// In the order of the document; names are unique.
     public var sources: [SourceSettings]
-    /// Whether all sources are frozen before any is streamed.
-    public var isConsistentTogether: Bool
     /// Parts whose meaning belongs to other commands, kept as read: retention, schedule, notify.
     public var retention: ConfigNode?
     public var schedule: ConfigNode?
@@ -21,16 +19,14 @@ public struct Plan: Sendable {
 
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
-        sources: [SourceSettings], isConsistentTogether: Bool = false, retention: ConfigNode? = nil,
-        schedule: ConfigNode? = nil, notify: ConfigNode? = nil, objectives: Objectives = Objectives(),
-        keepsLocalBase: Bool = true
+        sources: [SourceSettings], retention: ConfigNode? = nil, schedule: ConfigNode? = nil, notify: ConfigNode? = nil,
+        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true
     ) {
         self.name = name
         self.file = file
         self.repository = repository
         self.encryption = encryption
         self.sources = sources
-        self.isConsistentTogether = isConsistentTogether
         self.retention = retention
         self.schedule = schedule
         self.notify = notify

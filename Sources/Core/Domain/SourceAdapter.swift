@@ -5,7 +5,8 @@
 /// A backup calls `preflight`, then `capture`. A restore calls `planRestore` (which only reads), then `stage`, `verify`,
 /// `promote`, and later `settle` or `rollBack`; `abandon` undoes a stage that was never promoted. Every restore step may
 /// be called again after a crash, with whatever the step last recorded in its journal, and must then finish or undo the
-/// work. No step blocks a cooperative thread.
+/// work. What ends a restore (`rollBack`, `abandon`, `settle`) gets no bundle: whatever it needs, the steps before have
+/// written to the journal or the kept folder. No step blocks a cooperative thread.
 public protocol SourceAdapter: Sendable {
     /// Everything that would make tonight's capture fail: reachable, versions, privileges, tools, space. Only reads.
     func preflight() async -> [Check]
@@ -27,13 +28,13 @@ public protocol SourceAdapter: Sendable {
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws
 
     /// Puts the old state back after a promotion, also after half a one.
-    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+    func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws
 
     /// Removes what a stage left beside the live system, when it was never promoted.
-    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+    func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws
 
     /// Removes the old state after a promotion; from then on there is no rolling back.
-    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws
+    func settle(_ place: RestorePlace, journal: any RestoreJournal) async throws
 }
 
 /// One finding of a preflight or of doctor.

@@ -35,6 +35,13 @@ public struct SourceRestore: Sendable {
         self.keepDirectory = keepDirectory ?? scratchDirectory
     }
 
+    /// Where the restore is, without the bundle.
+    public var place: RestorePlace {
+        RestorePlace(
+            restoreID: restoreID, bundle: bundle, source: contents.name, scratchDirectory: scratchDirectory,
+            keepDirectory: keepDirectory)
+    }
+
     /// The stream of that name.
     ///
     /// - Throws: `Failure(.integrity)` when the bundle has none.
@@ -43,6 +50,30 @@ public struct SourceRestore: Sendable {
             throw Failure(.integrity, "the bundle has no stream '\(name)' of source '\(contents.name)'")
         }
         return stream
+    }
+}
+
+/// Where one source's restore is: together with the journal, all that ending it takes. There is nothing of the bundle's
+/// contents in it, so that a restore is rolled back and settled without a decryption key and without the repository.
+public struct RestorePlace: Sendable {
+    /// Short id of the restore, safe in names: lower-case letters and digits.
+    public var restoreID: String
+    public var bundle: BundleID
+    /// The source's name.
+    public var source: String
+    /// As in `SourceRestore`.
+    public var scratchDirectory: String
+    /// As in `SourceRestore`.
+    public var keepDirectory: String
+
+    public init(
+        restoreID: String, bundle: BundleID, source: String, scratchDirectory: String, keepDirectory: String
+    ) {
+        self.restoreID = restoreID
+        self.bundle = bundle
+        self.source = source
+        self.scratchDirectory = scratchDirectory
+        self.keepDirectory = keepDirectory
     }
 }
 

@@ -60,10 +60,42 @@ public struct Doctor: Sendable {
                         "clock", .failed, "the repository is from the future: \(descriptor.created)",
                         remedy: "Set this host's clock; bundle names and ages depend on it."))
             }
+            checks += try await proofChecks(plan, repository)
             return checks
         } catch {
             let failure = Failure.wrapping(error)
             return [Check("reachable", .failed, failure.summary, remedy: failure.hint, code: failure.code)]
+        }
+    }
+
+    /// How many proof records are read at most; of the others the names are looked at.
+    private static let proofsRead = 64
+
+    /// Records of proofs that do not count: somebody wrote them, or a clock was wrong.
+    private func proofChecks(_ plan: Plan, _ repository: any BundleRepository) async throws -> [Check] {
+        let now = clock.now()
+        let all = try await repository.proofClaims(plan: plan.name).flatMap { id, claims in claims.map { (id, $0) } }
+            .sorted { ($0.1.at, $0.1.name) > ($1.1.at, $1.1.name) }
+        // Of the older ones those whose very name cannot be right; there are many only when somebody means harm.
+        let impossible = all.dropFirst(Self.proofsRead).filter { $0.1.contradiction(of: $0.0, at: now) != nil }
+        let chosen = Dictionary(
+            grouping: all.prefix(Self.proofsRead) + impossible.prefix(Self.proofsRead), by: { $0.0 })
+        var unbelieved: [UnbelievedProof] = []
+        for (id, claims) in chosen.sorted(by: { $0.key < $1.key }) {
+            do {
+                unbelieved += try await repository.unbelieved(
+                    claims.map(\.1), try await repository.manifest(id), now)
+            } catch let failure as Failure where [.integrity, .key, .notFound].contains(failure.code.exitStatus) {
+                unbelieved += claims.map { UnbelievedProof(bundle: id, claim: $0.1, failure) }
+            }
+        }
+        guard !unbelieved.isEmpty else {
+            return all.isEmpty ? [] : [Check("proof records", .ok, "\(all.count), the newest are as they were signed")]
+        }
+        return unbelieved.map {
+            Check(
+                "proof records", .warning, "not believed, of \($0.bundle): \($0.reason)",
+                remedy: "Validate that bundle again; find out who may write to the store, or whose clock was wrong.")
         }
     }
 }

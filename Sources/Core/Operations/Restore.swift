@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
-/// Carries a restore through its phases; every phase is journalled before and after, so that it can be gone on with or
-/// undone after a crash.
+/// Carries a restore through its phases up to the promotion; every phase is journalled before and after, so that it can be
+/// gone on with or undone (`RestoreEnding`) after a crash.
 public struct Restore: Sendable {
     let repository: any BundleRepository
     let registry: AdapterRegistry
@@ -66,14 +66,15 @@ public struct Restore: Sendable {
             } catch {
                 let failure = Failure.wrapping(error, as: .restoreFailed, "source '\(source.name)'")
                 progress.report(.sourceFailed(source.name, failure))
-                await abandonAll(id, plan: plan, bundle: bundle)
+                await abandonAll(id, plan: plan)
                 throw failure
             }
         }
         return verified
     }
 
-    /// Promotes every verified source. If one fails, those promoted before it are rolled back, newest first.
+    /// Promotes every verified source. If one fails, those promoted before it are rolled back, newest first. Opens the
+    /// bundle: what was captured (access rules, properties of databases, members) is applied and checked again.
     public func promote(_ id: String, plan: Plan) async throws {
         let journal = try RestoreProgress(records.load(id), records, progress)
         let bundle = try await repository.open(await journal.record.bundle)
@@ -98,7 +99,7 @@ public struct Restore: Sendable {
             } catch {
                 let failure = Failure.wrapping(error, as: .restoreFailed, "source '\(source.name)'")
                 progress.report(.sourceFailed(source.name, failure))
-                do { try await Task { try await rollBack(id, plan: plan) }.value } catch {
+                do { try await Task { try await ending.rollBack(id, plan: plan) }.value } catch {
                     throw Failure(
                         failure.code, "\(failure.summary); rolling back failed too: \(Failure.wrapping(error).summary)",
                         hint: "Look at the cause, then type 'salvor restore --rollback \(id)'.")
@@ -110,53 +111,7 @@ public struct Restore: Sendable {
         try records.clean(id, everything: false)
     }
 
-    /// Puts the old state back: undoes promotions newest first, and removes what was only staged.
-    public func rollBack(_ id: String, plan: Plan) async throws {
-        let journal = try RestoreProgress(records.load(id), records, progress)
-        let bundle = try await repository.open(await journal.record.bundle)
-        for source in await journal.record.sources.reversed() {
-            switch source.phase {
-            case .promoting, .promoted, .rollingBack:
-                let (adapter, restore) = try await prepared(source, plan, bundle, journal)
-                progress.report(.phase("roll back \(source.name)"))
-                try await journal.enter(source.name, .rollingBack)
-                try await adapter.rollBack(restore, journal: journal.part(source.name))
-                // What was promoted is a stage again: it goes, too.
-                try await adapter.abandon(restore, journal: journal.part(source.name))
-                try await journal.enter(source.name, .rolledBack)
-            case .staging, .staged, .verified:
-                let (adapter, restore) = try await prepared(source, plan, bundle, journal)
-                progress.report(.phase("remove the stage of \(source.name)"))
-                try await adapter.abandon(restore, journal: journal.part(source.name))
-                try await journal.enter(source.name, .abandoned)
-            case .settled:
-                throw Failure(
-                    .restoreFailed, "source '\(source.name)' of restore \(id) is settled: its old state is gone",
-                    hint: "Restore the safety bundle instead: 'salvor list-backups'.")
-            case .planned, .rolledBack, .abandoned: break
-            }
-        }
-        try records.clean(id, everything: true)
-    }
-
-    /// Removes the old state that promotions kept.
-    public func settle(_ id: String, plan: Plan) async throws {
-        let journal = try RestoreProgress(records.load(id), records, progress)
-        let bundle = try await repository.open(await journal.record.bundle)
-        let sources = await journal.record.sources
-        guard sources.allSatisfy({ [.promoted, .settled].contains($0.phase) }) else {
-            throw Failure(
-                .restoreFailed, "restore \(id) is not promoted as a whole, so there is nothing to settle",
-                hint: "Promote it or roll it back first.")
-        }
-        for source in sources where source.phase == .promoted {
-            let (adapter, restore) = try await prepared(source, plan, bundle, journal)
-            progress.report(.phase("settle \(source.name)"))
-            try await adapter.settle(restore, journal: journal.part(source.name))
-            try await journal.enter(source.name, .settled)
-        }
-        try records.clean(id, everything: true)
-    }
+    private var ending: RestoreEnding { RestoreEnding(registry: registry, records: records, progress: progress) }
 
     private static func difference(_ source: String, _ facts: [FactComparison]) -> Failure {
         let shown = facts.prefix(3).map {
@@ -168,10 +123,10 @@ public struct Restore: Sendable {
             hint: "The live system was not touched; try another bundle.")
     }
 
-    private func abandonAll(_ id: String, plan: Plan, bundle: any OpenedBundle) async {
+    private func abandonAll(_ id: String, plan: Plan) async {
         // Out of reach of this task's cancellation: an interrupted restore still removes its stages.
         await Task {
-            do { try await rollBack(id, plan: plan) } catch {
+            do { try await ending.rollBack(id, plan: plan) } catch {
                 progress.report(
                     .note(
                         "what was staged could not be removed (\(Failure.wrapping(error).summary)); "
@@ -183,9 +138,7 @@ public struct Restore: Sendable {
     private func prepared(
         _ source: RestoreRecord.Source, _ plan: Plan, _ bundle: any OpenedBundle, _ journal: RestoreProgress
     ) async throws -> (any SourceAdapter, SourceRestore) {
-        guard let settings = plan.sources.first(where: { $0.name == source.name }) else {
-            throw Failure(.sourceNotFound, "the plan '\(plan.name)' has no source '\(source.name)' any more")
-        }
+        let settings = try plan.source(source.name)
         let record = await journal.record
         var restore = try await SourceRestores.make(
             source.name, restoreID: record.id, bundle: bundle, include: record.include, rename: source.rename,

@@ -22,6 +22,8 @@ public struct Status: Sendable {
         public var objectiveSeconds: Int?
         public var bundles: Int
         public var storedBytes: UInt64
+        /// How far the newest complete bundle is proven, by records whose signatures were checked.
+        public var proof: ProofStanding?
         /// Why an operator should look; empty: all is well.
         public var problems: [String]
     }
@@ -31,7 +33,7 @@ public struct Status: Sendable {
             plan: plan.name, repository: repository.location, objectiveSeconds: plan.objectives.recoveryPoint,
             bundles: 0,
             storedBytes: 0, problems: [])
-        let summaries: [(id: BundleID, manifest: Result<Manifest, Failure>)]
+        let summaries: [BundleSummary]
         do {
             _ = try await repository.descriptor()
             summaries = try await repository.summaries(plan: plan.name)
@@ -40,10 +42,10 @@ public struct Status: Sendable {
             return entry
         }
         var manifests: [Manifest] = []
-        for (id, result) in summaries {
-            switch result {
+        for summary in summaries {
+            switch summary.manifest {
             case .success(let manifest): manifests.append(manifest)
-            case .failure(let failure): entry.problems.append("\(id): \(failure.summary)")
+            case .failure(let failure): entry.problems.append("\(summary.id): \(failure.summary)")
             }
         }
         entry.bundles = summaries.count
@@ -54,7 +56,15 @@ public struct Status: Sendable {
             return entry
         }
         // The newest one counts, so it is worth its signature check.
-        do { _ = try await repository.manifest(good.id) } catch {
+        do {
+            let signed = try await repository.manifest(good.id)
+            let proof = try await repository.standing(of: signed, at: clock.now()).standing
+            entry.proof = proof
+            if let found = proof.problems {
+                entry.problems.append(
+                    "a validation of \(good.id) at level \(found.level.rawValue) found problems, at \(found.at)")
+            }
+        } catch {
             entry.problems.append(Failure.wrapping(error).summary)
         }
         entry.lastGood = good.id

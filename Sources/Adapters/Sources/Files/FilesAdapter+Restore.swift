@@ -22,6 +22,17 @@ extension FilesAdapter {
         var state = try await recorded(journal, restore)
         guard [.staged, .promoting, .promoted].contains(state.phase), state.roots.allSatisfy({ $0.staged != nil })
         else { throw Failure(.restoreFailed, "restore \(restore.restoreID) is not staged") }
+        // All of them before anything is touched: a roll-back has nothing but these.
+        let roots = state.roots
+        try await reporting {
+            try await Blocking.run {
+                for (index, part) in roots.enumerated() where part.merges {
+                    let root = files.roots.first { $0.path == part.path }
+                    try MergeList.write(
+                        try root.map(files.mergeList) ?? [], to: MergeList.path(index, in: restore.place))
+                }
+            }
+        }
         for index in state.roots.indices {
             guard let root = files.roots.first(where: { $0.path == state.roots[index].path }) else { continue }
             // Written before acting: a root without an old state is rolled back by moving the copy away. What lives there
@@ -38,9 +49,9 @@ extension FilesAdapter {
                     let step = { (name: String) throws in if let beforeStep = files.beforeStep { try beforeStep(name) }
                     }
                     if part.merges {
-                        try MergePromotion(root, files, step: step).promote()
+                        try MergePromotion(root.place, try files.mergeList(of: root), step: step).promote()
                     } else {
-                        try RootPromotion(root, part, step: step).promote()
+                        try RootPromotion(root.place, part, step: step).promote()
                     }
                 }
             }
@@ -49,57 +60,18 @@ extension FilesAdapter {
         try await journal.record(state.value)
     }
 
-    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
-        let files = try prepared(restore)
-        guard var state = try RestoreState(await journal.recorded) else { return }
-        if state.phase == .promoting || state.phase == .promoted {
-            for part in state.roots.reversed() {
-                guard let root = files.roots.first(where: { $0.path == part.path }) else { continue }
-                await journal.note("putting back \(root.path)")
-                try await reporting {
-                    try await Blocking.run {
-                        let step = { (name: String) throws in
-                            if let beforeStep = files.beforeStep { try beforeStep(name) }
-                        }
-                        if part.merges {
-                            try MergePromotion(root, files, step: step).rollBack()
-                        } else {
-                            try RootPromotion(root, part, step: step).rollBack()
-                        }
-                    }
-                }
-            }
-            // From here on the missing of a file in the stage means nothing any more.
-            state.phase = .clearing
-            try await journal.record(state.value)
-        }
-        try await reporting { try await files.clear(state) }
-        try await journal.record(.null)
+    func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws {
+        try await reporting { try await FilesEnding(place, beforeStep).rollBack(journal) }
     }
 
-    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         guard let state = try RestoreState(await journal.recorded) else { return }
-        try await reporting { try await prepared(restore).abandon(state, journal) }
+        try await reporting { try await FilesEnding(place, beforeStep).abandon(state, journal) }
     }
 
-    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func settle(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         guard let state = try RestoreState(await journal.recorded) else { return }
-        guard state.phase == .promoted else {
-            throw Failure(.restoreFailed, "restore \(restore.restoreID) is not promoted")
-        }
-        let files = try prepared(restore)
-        try await reporting {
-            try await Blocking.run {
-                for part in state.roots where !part.merges {
-                    guard let root = files.roots.first(where: { $0.path == part.path }) else { continue }
-                    try RootPromotion(root, part) { try files.beforeStep?($0) }.settle()
-                }
-            }
-            // Of a root that was exchanged nothing has the stage's name; of a merged one the emptied folders have.
-            try await files.clear(
-                RestoreState(phase: .clearing, roots: state.roots.filter(\.merges).map { $0.withoutParents }))
-        }
-        try await journal.record(.null)
+        try await reporting { try await FilesEnding(place, beforeStep).settle(state, journal) }
     }
 
     private func prepared(_ restore: SourceRestore) throws -> FilesRestore {
@@ -118,14 +90,5 @@ extension FilesAdapter {
         do { return try await body() } catch let error as SystemError {
             throw Failure(error.isNoSpace ? .localSpace : .restoreFailed, "unable to restore files: \(error)")
         }
-    }
-}
-
-extension RestoreState.Root {
-    /// The same without directories to remove.
-    fileprivate var withoutParents: RestoreState.Root {
-        var copy = self
-        copy.madeParents = []
-        return copy
     }
 }

@@ -53,6 +53,15 @@ struct FilesRestore: Sendable {
         return touched
     }
 
+    /// The chosen members below a root.
+    func mergeList(of root: RestoreRoot) throws -> [MergeList.Member] {
+        var members: [MergeList.Member] = []
+        try forEachMember(of: root) { path, kind in
+            if !path.isEmpty { members.append(MergeList.Member(path: path, isDirectory: kind == .directory)) }
+        }
+        return members
+    }
+
     /// Calls `body` with every chosen member of a root: its path relative to the root (empty: the root) and its kind.
     func forEachMember(of root: RestoreRoot, _ body: ([UInt8], TreeMember.Kind) throws -> Void) throws {
         try members.forEach { origin, index, cursor in
@@ -82,7 +91,9 @@ struct FilesRestore: Sendable {
     /// Extracts beside every root.
     func stage(_ journal: any RestoreJournal) async throws {
         guard !roots.contains(where: { $0.name.isEmpty }) else { throw Self.rootOfAll }
-        if let earlier = try RestoreState(await journal.recorded) { try await abandon(earlier, journal) }
+        if let earlier = try RestoreState(await journal.recorded) {
+            try await FilesEnding(restore.place, beforeStep).abandon(earlier, journal)
+        }
         var state = RestoreState(
             phase: .staging,
             roots: try roots.map {
@@ -94,7 +105,7 @@ struct FilesRestore: Sendable {
             try roots.map { root in
                 try TreeRestore.makeDirectories(root.parent)
                 return ExtractionDestination(
-                    prefix: root.member, directory: try root.openParent(), name: Array(root.stage.utf8))
+                    prefix: root.member, directory: try root.place.openParent(), name: Array(root.stage.utf8))
             }
         }
         for root in roots { await journal.note("extracting to \(root.parent)/\(root.stage)") }
@@ -112,36 +123,6 @@ struct FilesRestore: Sendable {
         }
         state.phase = .staged
         try await journal.record(state.value)
-    }
-
-    /// Removes what `stage` made.
-    func abandon(_ state: RestoreState, _ journal: any RestoreJournal) async throws {
-        guard state.phase == .staging || state.phase == .staged || state.phase == .clearing else {
-            throw Failure(
-                .restoreFailed, "restore \(restore.restoreID) was promoted, at least in part",
-                hint: "Roll it back instead: 'salvor restore --rollback \(restore.restoreID)'.")
-        }
-        try await clear(state)
-        try await journal.record(.null)
-    }
-
-    /// Removes the copies beside the targets, which hold nothing that counts any more.
-    func clear(_ state: RestoreState) async throws {
-        let all = try RestoreRoot.all(of: restore)
-        let beforeStep = beforeStep
-        try await Blocking.run {
-            for part in state.roots {
-                guard let root = all.first(where: { $0.path == part.path }) else { continue }
-                if try FileStatus.find(Array(root.parent.utf8)) != nil {
-                    let parent = try root.openParent()
-                    try beforeStep?("remove")
-                    try TreeRemoval.remove(Array(root.stage.utf8), in: parent.raw)
-                    if part.merges { try TreeRemoval.remove(Array(root.before.utf8), in: parent.raw) }
-                }
-                // Only those that are still empty go.
-                for path in part.madeParents.reversed() { rmdir(path) }
-            }
-        }
     }
 
     private static func missing(above root: RestoreRoot) throws -> [String] {

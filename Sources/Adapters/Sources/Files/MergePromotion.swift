@@ -10,19 +10,17 @@ import Glibc
 /// yet, one that is not there is; a directory that is missing in the live tree is moved with all that is staged in it. So
 /// every call may be repeated after a crash at any moment.
 struct MergePromotion {
-    let root: RestoreRoot
-    let members: [(path: [UInt8], kind: TreeMember.Kind)]
+    let root: RootPlace
+    let members: [MergeList.Member]
     let step: (String) throws -> Void
     private let parent: Descriptor
     private let stage: DirectoryChain
     private let live: DirectoryChain
     private let before: DirectoryChain
 
-    init(_ root: RestoreRoot, _ restore: FilesRestore, step: @escaping (String) throws -> Void) throws {
+    init(_ root: RootPlace, _ members: [MergeList.Member], step: @escaping (String) throws -> Void) throws {
         self.root = root
         self.step = step
-        var members: [(path: [UInt8], kind: TreeMember.Kind)] = []
-        try restore.forEachMember(of: root) { path, kind in if !path.isEmpty { members.append((path, kind)) } }
         self.members = members
         parent = try root.openParent()
         stage = try Self.chain(root.stage, in: parent, creating: true)
@@ -41,11 +39,11 @@ struct MergePromotion {
     func promote() throws {
         try refuseConflicts()
         var moved: [UInt8]?
-        for (path, kind) in members {
+        for (path, isDirectory) in members.lazy.map({ ($0.path, $0.isDirectory) }) {
             if let moved, path.isBelow(moved) { continue }
             guard let (stageFolder, name) = try find(path, stage) else { continue }
             guard let (liveFolder, there) = try place(path, live) else { continue }
-            if kind == .directory {
+            if isDirectory {
                 guard there == nil else { continue }
                 try step("move directory")
                 try Renaming.moveToFreeName(name, in: stageFolder, name, in: liveFolder)
@@ -64,9 +62,9 @@ struct MergePromotion {
     }
 
     func rollBack() throws {
-        for (path, kind) in members {
+        for (path, isDirectory) in members.lazy.map({ ($0.path, $0.isDirectory) }) {
             let isStaged = try find(path, stage) != nil
-            if kind == .directory {
+            if isDirectory {
                 if !isStaged { try takeBack(path) }
                 continue
             }
@@ -94,9 +92,9 @@ struct MergePromotion {
     }
 
     private func refuseConflicts() throws {
-        for (path, kind) in members {
+        for (path, isDirectory) in members.lazy.map({ ($0.path, $0.isDirectory) }) {
             guard let (_, there) = try place(path, live), let there else { continue }
-            if (there.kind == .directory) != (kind == .directory) {
+            if (there.kind == .directory) != isDirectory {
                 throw Failure(
                     .restoreBlocked,
                     "'\(root.path)/\(PathText.display(path))' is \(there.kind == .directory ? "a" : "no") directory now",

@@ -2,13 +2,10 @@
 import Domain
 import FileSystem
 
-/// One root of a restore: where it goes, and the names made beside it.
-struct RestoreRoot: Sendable, Equatable {
-    /// Names of its members begin with this.
-    var member: [UInt8]
+/// Where one root of a restore goes, and the names made beside it: known from its path alone.
+struct RootPlace: Sendable, Equatable {
     /// Absolute path of the target.
     var path: String
-    var isDirectory: Bool
     var parent: String
     var name: String
     /// Beside the target: the restored copy until it is promoted.
@@ -16,10 +13,8 @@ struct RestoreRoot: Sendable, Equatable {
     /// Beside the target: what was there, once it is promoted.
     var before: String
 
-    init(member: [UInt8], path: String, isDirectory: Bool, restoreID: String) {
-        self.member = member
+    init(path: String, restoreID: String) {
         self.path = path
-        self.isDirectory = isDirectory
         let slash = path.lastIndex(of: "/") ?? path.startIndex
         parent = slash == path.startIndex ? "/" : String(path[..<slash])
         name = String(path[path.index(after: slash)...])
@@ -31,13 +26,33 @@ struct RestoreRoot: Sendable, Equatable {
         before = ".\(short).before-\(restoreID)"
     }
 
-    /// The staged copy as a place to walk.
-    var staged: TreeRoot { TreeRoot(member: member, at: Array("\(parent)/\(stage)".utf8)) }
-
     /// The directory that holds all three names.
     func openParent() throws -> Descriptor {
         try Descriptor.directory(Array(parent.utf8), followingLinks: true)
     }
+}
+
+/// One root of a restore, as the bundle has it.
+struct RestoreRoot: Sendable, Equatable {
+    /// Names of its members begin with this.
+    var member: [UInt8]
+    var isDirectory: Bool
+    var place: RootPlace
+
+    init(member: [UInt8], path: String, isDirectory: Bool, restoreID: String) {
+        self.member = member
+        self.isDirectory = isDirectory
+        place = RootPlace(path: path, restoreID: restoreID)
+    }
+
+    var path: String { place.path }
+    var parent: String { place.parent }
+    var name: String { place.name }
+    var stage: String { place.stage }
+    var before: String { place.before }
+
+    /// The staged copy as a place to walk.
+    var staged: TreeRoot { TreeRoot(member: member, at: Array("\(parent)/\(stage)".utf8)) }
 
     /// The roots that the bundle's copy has, at their old places or the one asked for.
     ///

@@ -6,13 +6,13 @@ import Glibc
 /// Exchanges one whole root. Which step was the last is read off the inodes behind the three names, so every call may be
 /// repeated after a crash at any moment.
 struct RootPromotion {
-    let root: RestoreRoot
+    let root: RootPlace
     let state: RestoreState.Root
     let step: (String) throws -> Void
     private let parent: Descriptor
     private let (live, stage, before): ([UInt8], [UInt8], [UInt8])
 
-    init(_ root: RestoreRoot, _ state: RestoreState.Root, step: @escaping (String) throws -> Void) throws {
+    init(_ root: RootPlace, _ state: RestoreState.Root, step: @escaping (String) throws -> Void) throws {
         self.root = root
         self.state = state
         self.step = step

@@ -34,16 +34,17 @@ struct PostgreSQLAdapter: SourceAdapter {
     }
 
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
-        var swap = try await swapping(restore, journal)
-        try await swap.promote()
+        let cluster = try ClusterRecord(restore.contents.restoreData)
+        var swap = try await swapping(journal)
+        try await swap.promote(cluster)
     }
 
-    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
-        var swap = try await swapping(restore, journal)
+    func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws {
+        var swap = try await swapping(journal)
         try await swap.rollBack()
     }
 
-    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         // Nothing recorded: nothing was begun.
         guard await journal.recorded != .null else { return }
         var removing = Removing(
@@ -52,17 +53,16 @@ struct PostgreSQLAdapter: SourceAdapter {
         try await removing.abandon()
     }
 
-    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func settle(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var removing = Removing(
             server: try await Server.reach(environment, settings), journal: journal,
             state: try await RestoreState.recorded(journal))
         try await removing.settle()
     }
 
-    private func swapping(_ restore: SourceRestore, _ journal: any RestoreJournal) async throws -> Swapping {
+    private func swapping(_ journal: any RestoreJournal) async throws -> Swapping {
         Swapping(
-            server: try await Server.reach(environment, settings),
-            cluster: try ClusterRecord(restore.contents.restoreData), journal: journal,
+            server: try await Server.reach(environment, settings), journal: journal,
             state: try await RestoreState.recorded(journal))
     }
 }

@@ -5,19 +5,18 @@ import Domain
 /// object id, so that any step may be repeated after a crash.
 struct Swapping: Sendable {
     let server: Server
-    let cluster: ClusterRecord
     let journal: any RestoreJournal
     var state: RestoreState
 
     /// All databases of the restore, one after another; a failure puts back those that were swapped.
-    mutating func promote() async throws {
+    mutating func promote(_ cluster: ClusterRecord) async throws {
         for (index, item) in state.items.enumerated() {
             guard [.staged, .promoting, .promoted, .rolledBack].contains(item.stage) else {
                 throw Failure(
                     .restoreBlocked, "the database '\(item.source)' cannot be promoted: it is \(item.stage.rawValue)",
                     hint: "Stage and verify the restore first.")
             }
-            do { try await promote(index) } catch {
+            do { try await promote(index, cluster) } catch {
                 // Also when this task was cancelled: the doors of the live database must not stay shut.
                 let broken = self
                 self = await Task {
@@ -48,7 +47,7 @@ struct Swapping: Sendable {
 
     // MARK: - Promote one
 
-    private mutating func promote(_ index: Int) async throws {
+    private mutating func promote(_ index: Int, _ cluster: ClusterRecord) async throws {
         let item = state.items[index]
         let server = server.away(from: item.names)
         let list = try await DatabaseList.read(server)

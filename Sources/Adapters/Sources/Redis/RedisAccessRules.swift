@@ -29,7 +29,7 @@ struct AccessRule: Sendable, Equatable {
 
 extension RedisAdapter {
     /// Where the live server's rules are kept for a roll back.
-    private func oldRules(_ restore: SourceRestore) -> String { restore.keepDirectory + "/users.acl" }
+    private func oldRules(_ place: RestorePlace) -> String { place.keepDirectory + "/users.acl" }
 
     /// The bundle's rules that this restore may apply; the user that Salvor connects as stays what it is, or a restore
     /// could lock itself out.
@@ -74,7 +74,7 @@ extension RedisAdapter {
             let names = Set(present.map(\.user)).subtracting(mine)
             rules.removeAll { names.contains($0.user) }
         }
-        let file = oldRules(restore)
+        let file = oldRules(restore.place)
         if mine.isEmpty {
             let lines = present.map { (["user", $0.user] + $0.rules).joined(separator: " ") }
             try await Blocking.run { try DurableFile.write(lines.joined(separator: "\n") + "\n", to: file) }
@@ -86,9 +86,9 @@ extension RedisAdapter {
     }
 
     /// Puts the live server's users back to what `applyRules` found.
-    func revertRules(_ restore: SourceRestore, _ page: inout RedisPage) async throws {
+    func revertRules(_ place: RestorePlace, _ page: inout RedisPage) async throws {
         guard !page.record.users.isEmpty else { return }
-        let file = oldRules(restore)
+        let file = oldRules(place)
         let text = try await Blocking.run { FileManager.default.contents(atPath: file) }
         guard let text else { throw Failure(.stateDamaged, "the kept access rules '\(file)' are gone") }
         let old = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)

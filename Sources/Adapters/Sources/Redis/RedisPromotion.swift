@@ -5,7 +5,7 @@ import Glibc
 
 extension RedisAdapter {
     /// Where the live server's own data is kept; the folder is also a scratch server's when it is put back.
-    private func keptFolder(_ restore: SourceRestore) -> String { restore.keepDirectory + "/old" }
+    private func keptFolder(_ place: RestorePlace) -> String { place.keepDirectory + "/old" }
 
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
         var page = try await RedisPage(journal)
@@ -50,7 +50,7 @@ extension RedisAdapter {
         _ restore: SourceRestore, _ handover: RedisHandover, _ page: inout RedisPage
     ) async throws {
         try await page.write { $0.phase = .keeping }
-        let folder = keptFolder(restore)
+        let folder = keptFolder(restore.place)
         try await Blocking.run {
             guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
                 throw Failure(.localInput, "unable to create '\(folder)': \(String(cString: strerror(errno)))")
@@ -91,18 +91,18 @@ extension RedisAdapter {
 
     // MARK: Back
 
-    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var page = try await RedisPage(journal)
         switch page.record.phase {
         case .settled:
             throw Failure(.restoreFailed, "the old data of '\(environment.source.name)' is gone: it was settled")
         case .none, .staging, .staged, .abandoned, .keeping, .rolledBack: break
         case .replicating, .replaced, .promoted, .rollingBack:
-            if try await !isUnharmed(page.record) { try await putBack(restore, &page) }
+            if try await !isUnharmed(page.record) { try await putBack(place, &page) }
         }
         try await RedisHandover.forgetPassword(live, &page)
         try await page.write { $0.phase = .rolledBack }
-        try await removeScratch(restore)
+        try await removeScratch(place)
     }
 
     /// Whether the live server still has its old data; one that follows in vain is made a master again.
@@ -125,21 +125,21 @@ extension RedisAdapter {
         }
     }
 
-    private func putBack(_ restore: SourceRestore, _ page: inout RedisPage) async throws {
+    private func putBack(_ place: RestorePlace, _ page: inout RedisPage) async throws {
         let isDone =
             page.record.phase == .rollingBack ? try await RedisHandover.look(live, page.record) == .done : false
         if !isDone {
-            let scratch = try await scratchServer(in: keptFolder(restore), page.record)
+            let scratch = try await scratchServer(in: keptFolder(place), page.record)
             let handover = RedisHandover(live: live, scratch: scratch)
             try await handover.begin(&page, .rollingBack)
             await page.note("\(live.name) takes back its old data")
             try await handover.finish(&page)
         }
-        try await revertRules(restore, &page)
+        try await revertRules(place, &page)
         try await settlePersistence(page)
     }
 
-    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func settle(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var page = try await RedisPage(journal)
         switch page.record.phase {
         case .promoted, .settled: break
@@ -147,8 +147,8 @@ extension RedisAdapter {
             throw Failure(.restoreFailed, "the restore of '\(environment.source.name)' is not promoted")
         }
         try await page.write { $0.phase = .settled }
-        try await removeScratch(restore)
-        let paths = ["users.acl", "before-resuming.rdb"].map { restore.keepDirectory + "/" + $0 }
+        try await removeScratch(place)
+        let paths = ["users.acl", "before-resuming.rdb"].map { place.keepDirectory + "/" + $0 }
         try await Blocking.run {
             for path in paths where unlink(path) != 0 && errno != ENOENT {
                 throw Failure(.localInput, "unable to remove '\(path)': \(String(cString: strerror(errno)))")
@@ -157,8 +157,8 @@ extension RedisAdapter {
     }
 
     /// Stops both scratch servers and removes their files, the kept data included.
-    private func removeScratch(_ restore: SourceRestore) async throws {
-        for folder in [restore.scratchDirectory, keptFolder(restore)] {
+    private func removeScratch(_ place: RestorePlace) async throws {
+        for folder in [place.scratchDirectory, keptFolder(place)] {
             try await ScratchServer.remove(in: folder, transport: environment.transport)
         }
     }

@@ -60,16 +60,17 @@ extension RedisAdapter {
         return recorded.compared(with: found)
     }
 
-    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var page = try await RedisPage(journal)
         switch page.record.phase {
-        case .none, .staging, .staged, .abandoned: break
+        // What was rolled back is removed after it, and nothing is left to remove.
+        case .none, .staging, .staged, .abandoned, .rolledBack: break
         default:
             throw Failure(
                 .restoreFailed, "the restore of '\(environment.source.name)' was promoted already",
                 hint: "Roll it back instead.")
         }
-        try await ScratchServer.remove(in: restore.scratchDirectory, transport: environment.transport)
+        try await ScratchServer.remove(in: place.scratchDirectory, transport: environment.transport)
         try await page.write { $0.phase = .abandoned }
     }
 

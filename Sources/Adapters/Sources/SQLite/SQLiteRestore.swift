@@ -112,23 +112,23 @@ extension SQLiteAdapter {
         }
     }
 
-    func rollBack(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var record = try await SQLiteRecord.read(journal)
         switch record.phase {
         case .rolledBack: return
         case .settled:
             throw Failure(.restoreFailed, "the old file of '\(record.target)' is gone: it was settled")
         case .none, .staging, .staged, .abandoned:
-            return try await abandon(restore, journal: journal)
+            return try await abandon(place, journal: journal)
         case .promoting, .promoted: break
         }
-        let swap = try FileSwap(record, id: restore.restoreID)
+        let swap = try FileSwap(record, id: place.restoreID)
         try await Blocking.run { try swap.back() }
         record.phase = .rolledBack
         try await record.write(to: journal)
     }
 
-    func abandon(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func abandon(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var record = try await SQLiteRecord.read(journal)
         guard ![.promoting, .promoted, .settled].contains(record.phase) else {
             throw Failure(
@@ -136,7 +136,7 @@ extension SQLiteAdapter {
                 hint: "Roll it back instead.")
         }
         if !record.target.isEmpty {
-            let staged = FileSwap.staged(record.target, restore.restoreID)
+            let staged = FileSwap.staged(record.target, place.restoreID)
             try await Blocking.run {
                 for suffix in [""] + DatabaseFile.companions where unlink(staged + suffix) != 0 && errno != ENOENT {
                     throw Failure.system("remove", staged + suffix, errno)
@@ -147,12 +147,12 @@ extension SQLiteAdapter {
         try await record.write(to: journal)
     }
 
-    func settle(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+    func settle(_ place: RestorePlace, journal: any RestoreJournal) async throws {
         var record = try await SQLiteRecord.read(journal)
         guard [.promoted, .settled].contains(record.phase) else {
-            throw Failure(.restoreFailed, "the restore of '\(wantedPath(restore))' is not promoted")
+            throw Failure(.restoreFailed, "the restore of source '\(place.source)' is not promoted")
         }
-        let swap = try FileSwap(record, id: restore.restoreID)
+        let swap = try FileSwap(record, id: place.restoreID)
         record.phase = .settled
         try await record.write(to: journal)
         try await Blocking.run { try swap.forget() }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Domain
+import Operations
 import Reporting
 
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list-backups", abstract: "List the bundles of a repository, oldest first.",
-        discussion: "Shows what the manifests say without checking their signatures; 'show' and 'validate-backup' do.",
+        discussion: """
+            Shows what manifests say and what the names of proof records claim, without checking a signature: whoever can \
+            write to the store can write those. With --verify both are checked, at two small reads for each; 'show', \
+            'status' and 'validate-backup' always check, and a restore believes neither.
+            """,
         aliases: ["list"])
 
     @OptionGroup var global: GlobalOptions
@@ -17,9 +22,13 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: "Only the newest this many.")
     var last: Int?
 
+    @Flag(help: "Check the signatures of the listed manifests and proof records.")
+    var verify = false
+
     struct Entry: Codable {
         var id: String
         var manifest: Manifest?
+        var proof: ProofStanding?
         var error: JSONError?
     }
 
@@ -27,39 +36,57 @@ struct ListCommand: AsyncParsableCommand {
         let session = try Session(global)
         let plans = try plan.map { [try session.plan($0)] } ?? session.plans
         guard !plans.isEmpty else { throw Failure(.planNotFound, "there is no plan") }
-        var entries: [Entry] = []
+        let now = session.clock.now()
+        var found: [(summary: BundleSummary, repository: any BundleRepository)] = []
         for plan in plans {
             let repository = try await session.repository(plan)
             _ = try await repository.descriptor()
-            for (id, manifest) in try await repository.summaries(plan: plan.name) {
-                switch manifest {
-                case .success(let manifest): entries.append(Entry(id: id.text, manifest: manifest))
-                case .failure(let failure): entries.append(Entry(id: id.text, error: JSONError(failure)))
-                }
-            }
+            for summary in try await repository.summaries(plan: plan.name) { found.append((summary, repository)) }
         }
-        entries.sort { $0.id < $1.id }
-        if let last { entries = Array(entries.suffix(max(0, last))) }
-        let now = session.clock.now()
-        try session.print(entries, command: "list-backups") {
-            guard !entries.isEmpty else { return "no bundles yet; make one with 'salvor backup'" }
-            var table = TextTable([
-                .init("BUNDLE"), .init("AGE", .right), .init("STATE"), .init("AS"), .init("RAW", .right),
-                .init("STORED", .right),
+        found.sort { $0.summary.id < $1.summary.id }
+        if let last { found = Array(found.suffix(max(0, last))) }
+        var entries: [Entry] = []
+        for (summary, repository) in found { entries.append(try await entry(summary, repository, now)) }
+        try session.print(entries, command: "list-backups") { text(entries, now) }
+    }
+
+    private func entry(
+        _ summary: BundleSummary, _ repository: any BundleRepository, _ now: Timestamp
+    ) async throws -> Entry {
+        let id = summary.id.text
+        do {
+            let manifest = try summary.manifest.get()
+            guard verify else {
+                return Entry(
+                    id: id, manifest: manifest, proof: .claimed(summary.claims, of: summary.id, at: now))
+            }
+            let signed = try await repository.manifest(summary.id)
+            return Entry(
+                id: id, manifest: signed.manifest, proof: try await repository.standing(of: signed, at: now).standing)
+        } catch let failure as Failure where [.integrity, .notFound, .key].contains(failure.code.exitStatus) {
+            return Entry(id: id, error: JSONError(failure))
+        }
+    }
+
+    private func text(_ entries: [Entry], _ now: Timestamp) -> String {
+        guard !entries.isEmpty else { return "no bundles yet; make one with 'salvor backup'" }
+        var table = TextTable([
+            .init("BUNDLE"), .init("AGE", .right), .init("AS"), .init("RAW", .right), .init("STORED", .right),
+            .init(verify ? "PROVEN" : "CLAIMED"),
+        ])
+        for entry in entries {
+            guard let manifest = entry.manifest else {
+                table.add([entry.id, "", "DAMAGED", "", "", ""])
+                continue
+            }
+            let storages = Set(manifest.sources.flatMap(\.streams).map(\.storage))
+            table.add([
+                entry.id, DurationFormat.short(now.seconds(since: manifest.started)),
+                manifest.state == .partial ? "PARTIAL" : storages == [.full] ? "full" : "changes",
+                ByteFormat.text(manifest.rawBytes), ByteFormat.text(manifest.storedBytes),
+                ProofFormat.short(entry.proof, at: now),
             ])
-            for entry in entries {
-                guard let manifest = entry.manifest else {
-                    table.add([entry.id, "", "DAMAGED", "", "", ""])
-                    continue
-                }
-                let storages = Set(manifest.sources.flatMap(\.streams).map(\.storage))
-                table.add([
-                    entry.id, DurationFormat.text(now.seconds(since: manifest.started)), manifest.state.rawValue,
-                    storages == [.full] ? "full" : "changes", ByteFormat.text(manifest.rawBytes),
-                    ByteFormat.text(manifest.storedBytes),
-                ])
-            }
-            return table.text()
         }
+        return table.text()
     }
 }

@@ -20,6 +20,8 @@ struct RestoreCommand: AsyncParsableCommand {
               salvor restore --promote RESTORE          swap it in
               salvor restore --rollback RESTORE         undo a promotion, or remove a stage
               salvor restore --list                     restores of this host
+
+            --rollback and 'salvor settle' need neither the repository nor a key; --promote needs both.
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -150,19 +152,18 @@ struct RestoreCommand: AsyncParsableCommand {
     private func continued(_ id: String, _ session: Session, promoting: Bool) async throws {
         let record = try session.records.load(id)
         let plan = try session.plan(record.plan)
-        let repository = try await session.repository(plan)
         let names = record.sources.map(\.name).joined(separator: ", ")
         try Confirmation.ask(
             promoting ? "Replace \(names) by bundle \(record.bundle)?" : "Put the old state of \(names) back?", yes: yes
         )
         let lock = try session.lock(plan)
         if promoting {
-            try await promoteSafely(id, plan, session, repository, replacing: record.sources.map(\.name))
+            try await promoteSafely(
+                id, plan, session, try await session.repository(plan), replacing: record.sources.map(\.name))
         } else {
-            try await Restore(
-                repository: repository, registry: session.registry, records: session.records,
-                progress: session.progress
-            ).rollBack(id, plan: plan)
+            // Neither the repository nor a key: what undoes a restore is on this host.
+            try await RestoreEnding(registry: session.registry, records: session.records, progress: session.progress)
+                .rollBack(id, plan: plan)
         }
         withExtendedLifetime(lock) {}
         try session.print(try session.records.load(id), command: "restore") {

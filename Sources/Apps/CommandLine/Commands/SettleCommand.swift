@@ -6,7 +6,10 @@ import Operations
 struct SettleCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "settle", abstract: "Remove the old state that a promoted restore kept.",
-        discussion: "After this, 'salvor restore --rollback' is no longer possible for that restore.")
+        discussion: """
+            After this, 'salvor restore --rollback' is no longer possible for that restore. Needs neither the repository nor \
+            a key.
+            """)
 
     @OptionGroup var global: GlobalOptions
 
@@ -24,10 +27,8 @@ struct SettleCommand: AsyncParsableCommand {
             "Remove the old state of restore \(restore) (\(record.sources.map(\.name).joined(separator: ", ")))?",
             yes: yes)
         let lock = try session.lock(plan)
-        let operation = Restore(
-            repository: try await session.repository(plan), registry: session.registry, records: session.records,
-            progress: session.progress)
-        try await operation.settle(restore, plan: plan)
+        try await RestoreEnding(registry: session.registry, records: session.records, progress: session.progress)
+            .settle(restore, plan: plan)
         withExtendedLifetime(lock) {}
         try session.print(try session.records.load(restore), command: "settle") {
             "settled restore \(restore): the old state is gone"

@@ -6,7 +6,7 @@ import Reporting
 
 struct ShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one bundle, its signature checked.",
+        commandName: "show", abstract: "Show one bundle, its signature and those of its proof records checked.",
         discussion: "With --facts, also what was counted at capture; that needs a decryption key.")
 
     @OptionGroup var global: GlobalOptions
@@ -22,6 +22,8 @@ struct ShowCommand: AsyncParsableCommand {
 
     struct Result: Codable {
         var manifest: Manifest
+        var proof: ProofStanding
+        var unbelieved: [UnbelievedProof]
         var sources: [Contents.Source]?
     }
 
@@ -30,24 +32,30 @@ struct ShowCommand: AsyncParsableCommand {
         let plan = try session.plan(plan, for: bundle)
         let repository = try await session.repository(plan)
         let id = try await BundleSelection(repository: repository).find(bundle, plan: plan.name)
-        let manifest = try await repository.manifest(id).manifest
-        var result = Result(manifest: manifest)
+        let signed = try await repository.manifest(id)
+        let now = session.clock.now()
+        let (standing, unbelieved) = try await repository.standing(of: signed, at: now)
+        var result = Result(manifest: signed.manifest, proof: standing, unbelieved: unbelieved)
         if facts { result.sources = try await repository.open(id).contents.sources }
-        try session.print(result, command: "show") { text(result, repository.location) }
+        try session.print(result, command: "show") { text(result, repository.location, now) }
     }
 
-    private func text(_ result: Result, _ location: String) -> String {
+    private func text(_ result: Result, _ location: String, _ now: Timestamp) -> String {
         let manifest = result.manifest
         var lines = [
             "bundle      \(manifest.id)", "in          \(location)", "plan        \(manifest.plan)",
             "host        \(manifest.host)", "made by     \(manifest.tool)",
             "taken       \(TimeFormat.both(manifest.started))",
             "took        \(DurationFormat.text(manifest.finished.seconds(since: manifest.started)))",
-            "state       \(manifest.state.rawValue)", "proof       \(manifest.proof.rawValue)",
+            "state       \(manifest.state.rawValue)",
             "signature   good, by \(manifest.signer)",
             "recipients  \(manifest.recipients.joined(separator: ", "))",
             "previous    \(manifest.previous?.id.text ?? "none")",
         ]
+        let proofs = ProofFormat.lines(result.proof, at: now)
+        lines += (proofs.isEmpty ? ["nothing recorded; made with 'prove: \(manifest.proof.rawValue)'"] : proofs)
+            .map { "proven      \($0)" }
+        lines += result.unbelieved.map { "no proof    \(PrintableText.of($0.reason))" }
         if !manifest.tags.isEmpty { lines.append("tags        \(manifest.tags.joined(separator: ", "))") }
         if !manifest.comment.isEmpty { lines.append("comment     \(PrintableText.of(manifest.comment))") }
         var table = TextTable([

@@ -23,16 +23,18 @@ struct StatusCommand: AsyncParsableCommand {
             entries.append(
                 await Status(clock: session.clock).entry(plan, try await session.repository(plan)))
         }
+        let now = session.clock.now()
         try session.print(entries, command: "status") {
             var table = TextTable([
-                .init("PLAN"), .init("LAST GOOD"), .init("AGE", .right), .init("OBJECTIVE", .right),
-                .init("STATE"),
+                .init("PLAN", narrowest: 8), .init("LAST GOOD", narrowest: 20), .init("AGE", .right),
+                .init("OBJECTIVE", .right), .init("PROVEN"), .init("STATE"),
             ])
             for entry in entries {
                 table.add([
                     entry.plan, entry.lastGood?.text ?? "none",
-                    entry.ageSeconds.map { DurationFormat.text(Double($0)) } ?? "-",
-                    entry.objectiveSeconds.map(PlanDuration.text) ?? "-", entry.problems.isEmpty ? "ok" : "PROBLEM",
+                    entry.ageSeconds.map { DurationFormat.short(Double($0)) } ?? "-",
+                    entry.objectiveSeconds.map(PlanDuration.text) ?? "-", ProofFormat.short(entry.proof, at: now),
+                    entry.problems.isEmpty ? "ok" : "PROBLEM",
                 ])
             }
             return

@@ -12,6 +12,9 @@ struct ValidateCommand: AsyncParsableCommand {
             checksum   also: every object's bytes are the ones that were written (no key needed)
             contents   also: everything decrypts, decompresses and is what was captured (needs a decryption key)
 
+            The result is recorded in the repository, signed with the host's key, and shown by 'list-backups', 'show' and \
+            'status'. Where that is not possible a line says why, and the proof stands without it.
+
             Exit status 0 only if everything asked for was proven; 8 if anything is wrong with the bundle.
             """, aliases: ["validate"])
 
@@ -42,6 +45,9 @@ struct ValidateCommand: AsyncParsableCommand {
     @Flag(help: "Prove every bundle of the plan; the argument is then ignored except for its plan.")
     var all = false
 
+    @Flag(name: .customLong("no-record"), help: "Leave no record of the result in the repository.")
+    var skipsRecord = false
+
     func run() async throws {
         let session = try Session(global)
         let plan = try session.plan(plan, for: bundle)
@@ -51,10 +57,12 @@ struct ValidateCommand: AsyncParsableCommand {
             all
             ? try await repository.bundles(plan: plan.name)
             : [try await BundleSelection(repository: repository).find(bundle, plan: plan.name)]
+        let proving = Proving(repository: repository, clock: session.clock, progress: session.progress)
+        let request = Proving.Request(
+            plan: plan, level: level.proof, records: !skipsRecord, host: session.host,
+            tool: "salvor \(Versions.salvor)")
         var reports: [ValidationReport] = []
-        for id in ids {
-            reports.append(try await repository.validate(id, level: level.proof, progress: session.progress))
-        }
+        for id in ids { reports.append(try await proving.run(id, request)) }
         try session.print(reports, command: "validate-backup") {
             reports.map(text).joined(separator: "\n")
         }
@@ -62,12 +70,18 @@ struct ValidateCommand: AsyncParsableCommand {
     }
 
     private func text(_ report: ValidationReport) -> String {
-        guard !report.isProven else {
-            return "\(report.bundle): proven at level \(report.level.rawValue) "
-                + "(\(report.objects) objects\(report.bytes > 0 ? ", \(ByteFormat.text(report.bytes)) read" : ""))"
+        var lines: [String] = []
+        if report.isProven {
+            lines.append(
+                "\(report.bundle): proven at level \(report.level.rawValue) "
+                    + "(\(report.objects) objects\(report.bytes > 0 ? ", \(ByteFormat.text(report.bytes)) read" : ""))")
+        } else {
+            lines.append(
+                "\(report.bundle): NOT PROVEN at level \(report.level.rawValue), \(report.problems.count) problems:")
+            lines += report.problems.map { "  \($0.object): \($0.summary)" }
         }
-        return
-            (["\(report.bundle): NOT PROVEN at level \(report.level.rawValue), \(report.problems.count) problems:"]
-            + report.problems.map { "  \($0.object): \($0.summary)" }).joined(separator: "\n")
+        lines += report.unbelieved.map { "  does not count: \(PrintableText.of($0.reason))" }
+        if let reason = report.notRecorded { lines.append("  not recorded: \(PrintableText.of(reason))") }
+        return lines.joined(separator: "\n")
     }
 }
