@@ -34,7 +34,8 @@ final class BundleWriterSession: BundleWriter {
             sliceSize: repository.sliceSize)
     }
 
-    var keepsLocalBase: Bool { plan.keepsLocalBase }
+    /// An imported bundle is never a base: tonight's data has nothing to do with it.
+    var keepsLocalBase: Bool { plan.keepsLocalBase && run.origin == nil }
 
     func sink(for source: String) -> any CaptureSink { SourceSink(session: self, source: source) }
 
@@ -151,13 +152,14 @@ final class BundleWriterSession: BundleWriter {
             },
             tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
             recipients: keysInUse.recipients, signer: keysInUse.signer,
-            proof: keysInUse.ephemeral == nil ? .decode : .contents)
+            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin)
     }
 
     /// The plan's newest bundle in the store. What this host remembers must still be there: a chain that was cut is said
     /// aloud, by validation too, but must not stop tonight's backup.
     private func previous() async throws -> Manifest.Previous? {
-        let remembered = try state.lastCommitted()
+        // An imported bundle takes its place by the time of its data, among what is there.
+        let remembered = run.origin == nil ? try state.lastCommitted() : nil
         let listed = try await repository.bundles(plan: plan.name).last { $0 < run.id }
         guard let listed else {
             if let remembered { note("the plan's last bundle \(remembered.id) is gone from the repository") }
@@ -211,6 +213,7 @@ final class BundleWriterSession: BundleWriter {
 
     /// Local notes after the commit: what fails here costs the next delta only.
     private func remember(_ link: Manifest.Previous, _ streams: [CapturedStream]) {
+        guard run.origin == nil else { return }
         do {
             try state.setLastCommitted(link)
             for stream in streams {
