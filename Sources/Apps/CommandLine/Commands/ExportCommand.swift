@@ -81,7 +81,7 @@ struct ExportCommand: AsyncParsableCommand {
             for stream in exported.streams {
                 table.add([stream.source, stream.name, stream.file, ByteFormat.text(stream.length)])
             }
-            return table.text() + "\n\n" + summary(exported)
+            return table.text() + "\n" + summary(exported)
         }
     }
 
