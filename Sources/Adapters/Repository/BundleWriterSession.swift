@@ -83,10 +83,16 @@ final class BundleWriterSession: BundleWriter {
         await keysInUse.destroy()
         remember(link, streams)
         if manifest.proof == .contents { await recordProof(link, table, objects, finished: finished) }
+        forgetStreams()
         return manifest
     }
 
+    /// What the streams do after the commit refers to this session: without this, neither would ever go, nor the folder
+    /// with the recipients' keys.
+    private func forgetStreams() { captured.withLock { $0.removeAll() } }
+
     func abandon() async {
+        forgetStreams()
         await keysInUse.destroy()
         // The run has failed already; what cannot be removed now is an uncommitted prefix, which prune removes later.
         do {
