@@ -66,7 +66,8 @@ struct SealedStreamTests {
         }
         var changed = message
         changed[message.count / 2] ^= 1
-        await #expect(throws: EncryptionError.self) { [changed] in try await open(changed, pair.keys) }
+        let spoiled = changed
+        await #expect(throws: EncryptionError.self) { try await open(spoiled, pair.keys) }
     }
 
     @Test("errors of either side end gpg and come out as they are")
@@ -74,34 +75,31 @@ struct SealedStreamTests {
         let pair = try await ThrowawayKeys.pair()
         let sealer = try await sealer(pair)
         let megabytes = [UInt8](repeating: 1, count: 8 << 20)
-        await #expect(throws: Stop.self) {
-            try await sealer.seal(into: Gathered()) { sink in
-                try await Blocking.run { try sink.write(megabytes) }
-                throw Stop()
-            }
+        let stopping: @Sendable (any ByteSink) async throws -> Void = { sink in
+            try await Blocking.run { try sink.write(megabytes) }
+            throw Stop()
         }
-        await #expect(throws: Stop.self) {
-            try await sealer.seal(into: ClosureSink { _ in throw Stop() }) { sink in
-                try await Blocking.run { for _ in 0..<4 { try sink.write(megabytes) } }
-            }
+        await #expect(throws: Stop.self) { try await sealer.seal(into: Gathered(), stopping) }
+        let lasting: @Sendable (any ByteSink) async throws -> Void = { sink in
+            try await Blocking.run { for _ in 0..<4 { try sink.write(megabytes) } }
         }
+        await #expect(throws: Stop.self) { try await sealer.seal(into: ClosureSink { _ in throw Stop() }, lasting) }
+
         let message = try await seal(megabytes, sealer)
         let opener = StreamOpener(home: pair.keys.home)
-        await #expect(throws: Stop.self) {
-            try await opener.open(feed: { try $0.write(message) }) { _ in throw Stop() }
-        }
-        await #expect(throws: Stop.self) {
-            try await opener.open(feed: { _ in throw Stop() }) { plain in
-                try await Blocking.run {
-                    var buffer = [UInt8](repeating: 0, count: 100)
-                    while try buffer.withUnsafeMutableBytes({ try plain.read(into: $0) }) > 0 {}
-                }
+        let feeding: @Sendable (any ByteSink) throws -> Void = { try $0.write(message) }
+        let refusing: @Sendable (PlainBytes) async throws -> Int = { _ in throw Stop() }
+        await #expect(throws: Stop.self) { try await opener.open(feed: feeding, refusing) }
+        let draining: @Sendable (PlainBytes) async throws -> Int = { plain in
+            try await Blocking.run {
+                var buffer = [UInt8](repeating: 0, count: 100)
+                while try buffer.withUnsafeMutableBytes({ try plain.read(into: $0) }) > 0 {}
+                return 0
             }
         }
+        await #expect(throws: Stop.self) { try await opener.open(feed: { _ in throw Stop() }, draining) }
         // Content with less than all of it.
-        await #expect(throws: EncryptionError.self) {
-            try await opener.open(feed: { try $0.write(message) }) { _ in }
-        }
+        await #expect(throws: EncryptionError.self) { try await opener.open(feed: feeding) { _ in 0 } }
     }
 
     @Test("keys that cannot do their part are refused beforehand")
