@@ -22,7 +22,7 @@ public enum ExportDestination: Sendable {
 
     /// Looks beforehand whether it may be written; the same is made sure of at the end.
     ///
-    /// - Throws: `Failure(.targetExists)`, `Failure(.usage)` for a terminal.
+    /// - Throws: `Failure(.conflict)`, `Failure(.usage)` for a terminal.
     public func check() throws {
         switch self {
         case .standardOutput:
@@ -34,14 +34,14 @@ public enum ExportDestination: Sendable {
             var status = stat()
             guard lstat(path, &status) == 0 else { return }
             guard status.st_mode & S_IFMT != S_IFDIR else {
-                throw Failure(.targetExists, "'\(path)' is a folder", hint: "Name a file in it.")
+                throw Failure(.conflict, "'\(path)' is a folder", hint: "Name a file in it.")
             }
             guard replaces else { throw Self.taken(path) }
         }
     }
 
     static func taken(_ path: String) -> Failure {
-        Failure(.targetExists, "'\(path)' is there already", hint: "Name another file, or replace it with --force.")
+        Failure(.conflict, "'\(path)' is there already", hint: "Name another file, or replace it with --force.")
     }
 
     func open() throws -> ExportOutput {
