@@ -92,7 +92,7 @@ struct ExportSite: Sendable {
         try site.folder.write(
             "other.yaml",
             try String(contentsOfFile: site.folder("other.yaml"), encoding: .utf8).replacingOccurrences(
-                of: "encryption:", with: "encryption:\n  signer: \(signer)"))
+                of: "encryption:", with: "encryption:\n  signer: \(signer)\n  prove: contents"))
         try await site.ok(["init"], as: other)
         return other
     }

@@ -208,7 +208,8 @@ final class BundleWriterSession: BundleWriter {
             }
             let segments = table.streams.flatMap(\.segments)
             let record = ProofRecord(
-                bundle: link.id, manifest: link.sha256, level: .contents, at: finished, command: "backup",
+                bundle: link.id, manifest: link.sha256, level: .contents, at: run.origin?.imported ?? finished,
+                command: run.origin == nil ? "backup" : "import",
                 host: run.host, tool: run.tool, problems: 0, objects: segments.count + objects.count + 2,
                 bytes: segments.reduce(0) { $0 + $1.size } + objects.values.reduce(0) { $0 + $1.size })
             _ = try await repository.store(record, signer: keysInUse.signer, in: descriptor)

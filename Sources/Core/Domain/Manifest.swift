@@ -119,12 +119,15 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var sha256: SHA256Digest
         /// Fingerprint of the key that signed the export.
         public var signer: String
+        /// When it was imported; the bundle's own times are those of its data.
+        public var imported: Timestamp
 
-        public init(id: BundleID, repository: String, sha256: SHA256Digest, signer: String) {
+        public init(id: BundleID, repository: String, sha256: SHA256Digest, signer: String, imported: Timestamp) {
             self.id = id
             self.repository = repository
             self.sha256 = sha256
             self.signer = signer
+            self.imported = imported
         }
     }
 

@@ -45,9 +45,11 @@ public struct Import: Sendable {
         public var comment: String
         public var host: String
         public var tool: String
+        public var at: Timestamp
 
         public init(
-            plan: Plan, signers: [String] = [], tags: [String] = [], comment: String = "", host: String, tool: String
+            plan: Plan, signers: [String] = [], tags: [String] = [], comment: String = "", host: String, tool: String,
+            at: Timestamp
         ) {
             self.plan = plan
             self.signers = signers
@@ -55,6 +57,7 @@ public struct Import: Sendable {
             self.comment = comment
             self.host = host
             self.tool = tool
+            self.at = at
         }
     }
 
@@ -154,7 +157,8 @@ public struct Import: Sendable {
             host: request.host, tool: request.tool, tags: ["imported"] + request.tags.filter { $0 != "imported" },
             comment: request.comment.isEmpty ? "imported from \(export.bundle)" : request.comment, forcesFull: true,
             origin: Manifest.Origin(
-                id: export.bundle, repository: export.repository, sha256: export.manifest, signer: export.signer))
+                id: export.bundle, repository: export.repository, sha256: export.manifest, signer: export.signer,
+                imported: Timestamp(seconds: request.at.seconds)))
         let writer = try await repository.begin(run, plan: request.plan, progress: progress)
         begun.set(writer, export.signer)
         progress.report(.phase("import"))

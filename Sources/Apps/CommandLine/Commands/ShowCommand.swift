@@ -58,7 +58,8 @@ struct ShowCommand: AsyncParsableCommand {
         lines += result.unbelieved.map { "no proof    \(PrintableText.of($0.reason))" }
         if let origin = manifest.origin {
             lines.append("imported    from \(origin.id), repository \(PrintableText.of(origin.repository))")
-            lines.append("            by an export that \(origin.signer) signed")
+            lines.append(
+                "            at \(TimeFormat.both(origin.imported)), by an export that \(origin.signer) signed")
         }
         if !manifest.tags.isEmpty { lines.append("tags        \(manifest.tags.joined(separator: ", "))") }
         if !manifest.comment.isEmpty { lines.append("comment     \(PrintableText.of(manifest.comment))") }
