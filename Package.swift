@@ -80,6 +80,9 @@ let package = Package(
         ring("Wrappers", "Transfer", ["ByteStreams", "CCurl"]),
 
         // Adapters: what connects the ports to the world.
+        ring(
+            "Adapters", "ExportFiles",
+            ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
         ring("Adapters", "LocalState", ["ByteStreams", "Domain"]),
         ring("Adapters", "PlanFiles", ["Domain", yams]),
         ring("Adapters", "Reporting", ["Domain", logging]),
@@ -97,7 +100,8 @@ let package = Package(
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "Files", "LocalState", "Operations",
+                "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "ExportFiles", "Files", "LocalState",
+                "Operations",
                 "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "SQLite", "Stores", "Transfer",
                 "Transports", argumentParser, logging,
             ],

@@ -34,7 +34,8 @@ final class BundleWriterSession: BundleWriter {
             sliceSize: repository.sliceSize)
     }
 
-    var keepsLocalBase: Bool { plan.keepsLocalBase }
+    /// An imported bundle is never a base: tonight's data has nothing to do with it.
+    var keepsLocalBase: Bool { plan.keepsLocalBase && run.origin == nil }
 
     func sink(for source: String) -> any CaptureSink { SourceSink(session: self, source: source) }
 
@@ -82,10 +83,16 @@ final class BundleWriterSession: BundleWriter {
         await keysInUse.destroy()
         remember(link, streams)
         if manifest.proof == .contents { await recordProof(link, table, objects, finished: finished) }
+        forgetStreams()
         return manifest
     }
 
+    /// What the streams do after the commit refers to this session: without this, neither would ever go, nor the folder
+    /// with the recipients' keys.
+    private func forgetStreams() { captured.withLock { $0.removeAll() } }
+
     func abandon() async {
+        forgetStreams()
         await keysInUse.destroy()
         // The run has failed already; what cannot be removed now is an uncommitted prefix, which prune removes later.
         do {
@@ -151,13 +158,14 @@ final class BundleWriterSession: BundleWriter {
             },
             tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
             recipients: keysInUse.recipients, signer: keysInUse.signer,
-            proof: keysInUse.ephemeral == nil ? .decode : .contents)
+            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin)
     }
 
     /// The plan's newest bundle in the store. What this host remembers must still be there: a chain that was cut is said
     /// aloud, by validation too, but must not stop tonight's backup.
     private func previous() async throws -> Manifest.Previous? {
-        let remembered = try state.lastCommitted()
+        // An imported bundle takes its place by the time of its data, among what is there.
+        let remembered = run.origin == nil ? try state.lastCommitted() : nil
         let listed = try await repository.bundles(plan: plan.name).last { $0 < run.id }
         guard let listed else {
             if let remembered { note("the plan's last bundle \(remembered.id) is gone from the repository") }
@@ -200,7 +208,8 @@ final class BundleWriterSession: BundleWriter {
             }
             let segments = table.streams.flatMap(\.segments)
             let record = ProofRecord(
-                bundle: link.id, manifest: link.sha256, level: .contents, at: finished, command: "backup",
+                bundle: link.id, manifest: link.sha256, level: .contents, at: run.origin?.imported ?? finished,
+                command: run.origin == nil ? "backup" : "import",
                 host: run.host, tool: run.tool, problems: 0, objects: segments.count + objects.count + 2,
                 bytes: segments.reduce(0) { $0 + $1.size } + objects.values.reduce(0) { $0 + $1.size })
             _ = try await repository.store(record, signer: keysInUse.signer, in: descriptor)
@@ -211,6 +220,7 @@ final class BundleWriterSession: BundleWriter {
 
     /// Local notes after the commit: what fails here costs the next delta only.
     private func remember(_ link: Manifest.Previous, _ streams: [CapturedStream]) {
+        guard run.origin == nil else { return }
         do {
             try state.setLastCommitted(link)
             for stream in streams {

@@ -25,7 +25,8 @@ struct Salvor: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, StatusCommand.self, DoctorCommand.self,
-            DiffCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
+            DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self, SchemaCommand.self,
+            CompletionsCommand.self,
         ])
 
     static func main() async {

@@ -48,14 +48,21 @@ public struct BundleRun: Sendable {
     public var comment: String
     /// Store every stream as a full.
     public var forcesFull: Bool
+    /// For a bundle that is taken back from an export: where it came from. It is made beside the plan's nights, so neither
+    /// the local bases nor the note of the last committed bundle learn of it.
+    public var origin: Manifest.Origin?
 
-    public init(id: BundleID, host: String, tool: String, tags: [String], comment: String, forcesFull: Bool) {
+    public init(
+        id: BundleID, host: String, tool: String, tags: [String], comment: String, forcesFull: Bool,
+        origin: Manifest.Origin? = nil
+    ) {
         self.id = id
         self.host = host
         self.tool = tool
         self.tags = tags
         self.comment = comment
         self.forcesFull = forcesFull
+        self.origin = origin
     }
 }
 
@@ -168,6 +175,9 @@ public protocol BundleRepository: Sendable {
 
     /// The manifest, its signature checked against a key of the keyring that the repository or the plan trusts.
     func manifest(_ id: BundleID) async throws -> SignedManifest
+
+    /// The bytes of a manifest and of its detached signature, once that was checked as by `manifest`.
+    func signedManifest(_ id: BundleID) async throws -> (manifest: [UInt8], signature: [UInt8])
 
     /// Manifests for listings, oldest first, their signatures not checked: a listing is a hint, `manifest` is proof. A
     /// manifest that cannot be read is given with its failure.

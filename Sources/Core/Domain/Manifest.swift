@@ -30,6 +30,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// Fingerprint of the key that signed.
     public var signer: String
     public var proof: EncryptionSettings.Proof
+    /// For a bundle that was imported: where it came from; nil for one that was captured.
+    public var origin: Origin?
 
     /// Whether every source is in the bundle.
     public enum State: String, Codable, Sendable {
@@ -108,11 +110,32 @@ public struct Manifest: Codable, Sendable, Equatable {
         }
     }
 
+    /// The bundle that an imported one is a copy of.
+    public struct Origin: Codable, Sendable, Equatable {
+        public var id: BundleID
+        /// Id of the repository it was exported from.
+        public var repository: String
+        /// SHA-256 of its `manifest.json`.
+        public var sha256: SHA256Digest
+        /// Fingerprint of the key that signed the export.
+        public var signer: String
+        /// When it was imported; the bundle's own times are those of its data.
+        public var imported: Timestamp
+
+        public init(id: BundleID, repository: String, sha256: SHA256Digest, signer: String, imported: Timestamp) {
+            self.id = id
+            self.repository = repository
+            self.sha256 = sha256
+            self.signer = signer
+            self.imported = imported
+        }
+    }
+
     public init(
         format: Int = currentFormat, id: BundleID, plan: String, host: String, tool: String, repository: String,
         started: Timestamp, finished: Timestamp, state: State, sources: [Source], tags: [String], comment: String,
         previous: Previous?, objects: [String: ObjectDigest], recipients: [String], signer: String,
-        proof: EncryptionSettings.Proof
+        proof: EncryptionSettings.Proof, origin: Origin? = nil
     ) {
         self.format = format
         self.id = id
@@ -131,6 +154,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.recipients = recipients
         self.signer = signer
         self.proof = proof
+        self.origin = origin
     }
 
     /// Raw bytes of all streams.

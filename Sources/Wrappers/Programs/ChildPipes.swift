@@ -50,6 +50,16 @@ public final class ChildPipes: Sendable {
         try descriptor?.close()
     }
 
+    /// Closes standard output, which ends a child that still writes to it; harmless when done twice. No read may be under
+    /// way.
+    public func closeOutput() throws {
+        let descriptor = ends.withLock { ends in
+            defer { ends.output = nil }
+            return ends.output
+        }
+        try descriptor?.close()
+    }
+
     /// Closes both ends once nobody reads or writes any more.
     func close() {
         let (input, output): (FileDescriptor?, FileDescriptor?) = ends.withLock { ends in

@@ -56,6 +56,11 @@ struct ShowCommand: AsyncParsableCommand {
         lines += (proofs.isEmpty ? ["nothing recorded; made with 'prove: \(manifest.proof.rawValue)'"] : proofs)
             .map { "proven      \($0)" }
         lines += result.unbelieved.map { "no proof    \(PrintableText.of($0.reason))" }
+        if let origin = manifest.origin {
+            lines.append("imported    from \(origin.id), repository \(PrintableText.of(origin.repository))")
+            lines.append(
+                "            at \(TimeFormat.both(origin.imported)), by an export that \(origin.signer) signed")
+        }
         if !manifest.tags.isEmpty { lines.append("tags        \(manifest.tags.joined(separator: ", "))") }
         if !manifest.comment.isEmpty { lines.append("comment     \(PrintableText.of(manifest.comment))") }
         var table = TextTable([
