@@ -32,7 +32,9 @@ final class FrameKeeper: Sendable {
                 bundle: session.run.id, taken: session.run.id.started, rawBytes: stored.receipt.length,
                 storedBytes: stored.segments.reduce(0) { $0 + $1.segment.size },
                 segments: try stored.segments.map {
-                    guard let digest = $0.rawDigest else { throw Failure(.internalError, "a dump's slice has no digest") }
+                    guard let digest = $0.rawDigest else {
+                        throw Failure(.internalError, "a dump's slice has no digest")
+                    }
                     return DumpBase.Slice(
                         rawOffset: $0.segment.rawOffset, rawLength: $0.segment.rawLength, sha256: digest)
                 }, fingerprints: SHA256Digest.of(serialized)),

@@ -64,7 +64,9 @@ final class SliceSink: ByteSink {
         while !rest.isEmpty {
             let full: Slice? = try state.withLock { state in
                 if let error = state.error { throw error }
-                if state.buffer.capacity == 0, state.nextIndex > 0 { state.buffer = LargeArrays.take(buffers.sliceSize) }
+                if state.buffer.capacity == 0, state.nextIndex > 0 {
+                    state.buffer = LargeArrays.take(buffers.sliceSize)
+                }
                 let part = rest.prefix(buffers.sliceSize - state.buffer.count)
                 let chunk = UnsafeRawBufferPointer(rebasing: part)
                 state.buffer.append(contentsOf: chunk)

@@ -37,7 +37,8 @@ struct SourceSink: CaptureSink {
         }
         let keeper = matching == nil && session.keepsLocalBase ? FrameKeeper(folder, session) : nil
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, hashesSlices: true, matching: matching, keepFrame: keeper?.keep,
+            bundle: session.run.id, source: source, stream: name, hashesSlices: true, matching: matching,
+            keepFrame: keeper?.keep,
             onBaseProblem: { session.note("source '\(source)': \($0.summary); storing in full") })
         let stored = try await store(name, context, fingerprints: keeper == nil ? nil : BaseFingerprints()) { sink in
             try await body(sink).length
