@@ -65,8 +65,9 @@ class Measure:
                     total += sum(int(field) for field in (processes[pid][11:15] if pid == root else processes[pid][11:13]))
         return total / TICKS
 
-    def run(self, concern, step, tool, command, round_number, stored=None, environment=None):
+    def run(self, concern, step, tool, command, round_number, stored=None, environment=None, bucket=None):
         served, before = self._server_seconds(), size(stored)
+        asked = bucket.asked() if bucket else None
         begun = time.monotonic()
         child = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -86,10 +87,12 @@ class Measure:
         }
         if stored:
             row["added"] = size(stored) - before
+        if bucket:
+            row["requests"], row["moved"] = (after - before for after, before in zip(bucket.asked(), asked))
         with open(self.results, "a") as file:
             file.write(json.dumps(row) + "\n")
         print(f"{concern:6} {step:12} {tool:28} round {round_number}  {wall:7.2f} s  {row['cpu']:7.2f} CPU s  "
-              f"{memory.peak / 2**20:6.0f} MiB  {row.get('added', 0) / 1e6:8.1f} MB", flush=True)
+              f"{memory.peak / 2**20:6.0f} MiB  {row.get('added', row.get('moved', 0)) / 1e6:8.1f} MB  {row.get('requests', '')}", flush=True)
         if child.returncode != 0:
             print(tail.decode(errors="replace"), flush=True)
         return child.returncode == 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A SeaweedFS with its S3 gateway on this host, and what it was asked."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+KEY, SECRET, NAME = "bench", "bench-secret", "bench"
+PORTS = ["s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
+         "filer.port.grpc", "admin.port", "admin.port.grpc", "metricsPort"]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Bucket:
+    def __init__(self, work, program):
+        self.folder = f"{work}/bucket"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(f"{self.folder}/data")
+        ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.url, self.metrics = f"http://127.0.0.1:{ports['s3.port']}", f"http://127.0.0.1:{ports['metricsPort']}/metrics"
+        with open(f"{self.folder}/s3.json", "w") as file:
+            file.write(f'{{"identities": [{{"name": "bench", "credentials": [{{"accessKey": "{KEY}", "secretKey": "{SECRET}"}}], '
+                       '"actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}')
+        self.environment = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
+        self.log = open(f"{self.folder}/log", "w")
+        self.process = subprocess.Popen(
+            [program, "-logtostderr=true", "mini", f"-dir={self.folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false",
+             "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={self.folder}/s3.json", "-volume.max=0"]
+            + [f"-{name}={port}" for name, port in ports.items()],
+            stdout=self.log, stderr=self.log)
+        self._make(f"{work}/venv/bin/aws")
+
+    def _make(self, aws):
+        for _ in range(120):
+            made = subprocess.run([aws, "--endpoint-url", self.url, "s3", "mb", f"s3://{NAME}"], env={**os.environ, **self.environment},
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if made.returncode == 0:
+                return
+            time.sleep(0.5)
+        raise RuntimeError(f"weed does not answer; see {self.folder}/log")
+
+    def asked(self):
+        """Requests so far, and bytes moved both ways."""
+        try:
+            with urllib.request.urlopen(self.metrics, timeout=5) as reply:
+                text = reply.read().decode()
+        except urllib.error.URLError:
+            return 0, 0
+        requests = sum(float(value) for value in re.findall(r"^SeaweedFS_s3_request_total\{[^}]*\} (\S+)", text, re.M))
+        moved = re.findall(r"^SeaweedFS_s3_bucket_traffic_(?:received|sent)_bytes_total\{[^}]*\} (\S+)", text, re.M)
+        return int(requests), int(sum(float(value) for value in moved))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
