@@ -17,10 +17,12 @@ struct Site: Sendable {
     ///   - sources: the plan's `sources`, as YAML list items without indentation; `$DIR` is the site's folder.
     ///   - repository: the plan's `repository`; nil: a directory of the site.
     ///   - environment: set for every command.
+    ///   - given: a folder to be the site's own; nil: a new one.
     static func make(
-        sources: String, repository: String? = nil, encryption: String = "", environment: [String: String] = [:]
+        sources: String, repository: String? = nil, encryption: String = "", environment: [String: String] = [:],
+        keeping given: TemporaryDirectory? = nil
     ) async throws -> Site {
-        let folder = try TemporaryDirectory("site")
+        let folder = try given ?? TemporaryDirectory("site")
         let (hostKeys, ownerKeys) = (try ThrowawayKeys(), try ThrowawayKeys())
         let items = sources.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)\n" }.joined()
         try folder.write(

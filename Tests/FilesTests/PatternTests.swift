@@ -95,6 +95,21 @@ struct PatternTests {
         }
     }
 
+    @Test("A disk mounted inside is left out unless asked for")
+    func mounted() async throws {
+        let tree = try TreeFixture()
+        try tree.write("own", "1")
+        guard let disk = try SmallDisk.mounted(at: "root/mounted", in: tree.folder, kibibytes: 64) else { return }
+        try tree.write("mounted/foreign", "2")
+        let (_, stream, report) = try await tree.capture(try tree.adapter())
+        #expect(try names(stream, tree) == ["", "mounted", "own"])
+        #expect(report.notices.contains { $0.contains("'\(disk.path)' is another file system") })
+        let (_, whole, silent) = try await tree.capture(try tree.adapter(["one-file-system": ["false"]]))
+        #expect(try names(whole, tree) == ["", "mounted", "mounted/foreign", "own"])
+        #expect(silent.notices == [])
+        withExtendedLifetime(disk) {}
+    }
+
     @Test(
         "Wrong settings are refused with their place",
         arguments: [

@@ -17,8 +17,9 @@ struct DamageTests {
         let id = try await test.backUp(["dump": DumpText.rows(30, changed: [3])], at: 100).id
         for file in try test.files(id) {
             let original = try Data(contentsOf: URL(fileURLWithPath: file))
-            // Every byte of the small objects; a stride through the JSON manifest keeps this under a minute.
-            let step = max(1, original.count / 40)
+            // Every byte of the signature, whose format is the only one with bytes that mean nothing; elsewhere a digest
+            // stands for every byte, and a stride keeps this short.
+            let step = file.hasSuffix(".sig") ? 1 : max(1, original.count / 40)
             for position in stride(from: 0, to: original.count, by: step) {
                 var damaged = original
                 damaged[position] ^= 1 << UInt8(position % 8)

@@ -30,8 +30,11 @@ public struct SalvorProcess: Sendable {
         return candidates.compactMap { $0 }.first { FileManager.default.isExecutableFile(atPath: $0) } ?? "salvor"
     }
 
-    /// Runs to the end, or until `signal` is sent after `delay` seconds.
-    public func run(_ arguments: [String], after delay: Double? = nil, signal: Int32 = 9) async throws -> Outcome {
+    /// Runs to the end, or until `signal` is sent: after `delay` seconds, or as soon as `moment` says so.
+    public func run(
+        _ arguments: [String], after delay: Double? = nil, when moment: (@Sendable () -> Bool)? = nil,
+        signal: Int32 = 9
+    ) async throws -> Outcome {
         try await Blocking.run {
             let files = try TemporaryDirectory("salvor")
             for name in ["out", "err"] { try files.write(name, "") }
@@ -46,6 +49,10 @@ public struct SalvorProcess: Sendable {
             if let delay {
                 // The moment of the kill is the test's input, not a wait for something to happen.
                 usleep(UInt32(delay * 1_000_000))
+                kill(process.processIdentifier, signal)
+            }
+            if let moment {
+                while process.isRunning, !moment() { usleep(5000) }
                 kill(process.processIdentifier, signal)
             }
             process.waitUntilExit()

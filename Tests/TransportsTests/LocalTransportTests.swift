@@ -47,6 +47,16 @@ struct LocalTransportTests {
         }
     }
 
+    @Test("a program that fails is told with its status and its last words")
+    func failingProgram() async throws {
+        await #expect {
+            _ = try await LocalTransport().output(of: Program("sh", ["-c", "echo half; echo why >&2; exit 3"]))
+        } throws: { error in
+            let failure = error as? Failure
+            return failure?.code == .programFailed && failure?.summary == "sh failed (exit status 3): why"
+        }
+    }
+
     @Test("a failing body ends the program")
     func failingBody() async throws {
         struct Stop: Error {}

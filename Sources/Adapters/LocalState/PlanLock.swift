@@ -15,7 +15,9 @@ public final class PlanLock: Sendable {
         let file = "\(folder.path)/\(plan).lock"
         descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw Failure(.localInput, "unable to open '\(file)': \(String(cString: strerror(errno)))")
+            throw Failure(
+                .localInput, "unable to open '\(file)': \(String(cString: strerror(errno)))",
+                hint: "Make the state folder writable, or name another with --state-dir.")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let error = errno

@@ -38,8 +38,12 @@ public struct RestoreJournals: RestoreRecords {
             .sorted { $0.started < $1.started }
     }
 
+    public func scratchPath(_ id: String, source: String) -> String {
+        directory.below(id).below("scratch").below(source).path
+    }
+
     public func scratch(_ id: String, source: String) throws -> String {
-        try made(directory.below(id).below("scratch").below(source))
+        try made(StateDirectory(scratchPath(id, source: source)))
     }
 
     public func kept(_ id: String, source: String) throws -> String {

@@ -18,7 +18,7 @@ public struct JSONEnvelope<Result: Encodable>: Encodable {
     ///   - command: the command's name, such as `list-backups`.
     ///   - at: when the document was made.
     public init(command: String, at: Timestamp, result: Result?, failure: Failure? = nil) {
-        schema = "salvor.\(command)/\(Self.version)"
+        schema = "salvor.\(command.replacing(" ", with: "-"))/\(Self.version)"
         self.command = command
         self.at = at
         self.result = result

@@ -175,8 +175,25 @@ final class BundleWriterSession: BundleWriter {
             if remembered.id > listed { note("the plan's last bundle \(remembered.id) is gone from the repository") }
             return remembered
         }
+        if let remembered, try await descends(remembered, from: listed) { return remembered }
         let bytes = try await repository.store.get(BundleLayout.key(listed, BundleLayout.manifest))
         return Manifest.Previous(id: listed, sha256: SHA256Digest.of(bytes))
+    }
+
+    /// Whether the bundle this host remembers was made after `other`, whose name is younger: then the clock was set back in
+    /// between, and the chain goes on from what was committed last.
+    private func descends(_ remembered: Manifest.Previous, from other: BundleID) async throws -> Bool {
+        var id = remembered.id
+        // As many nights as a wrong clock may go unnoticed; further back the names decide.
+        for _ in 0..<30 {
+            guard case .success(let manifest) = try await repository.unchecked(id), let before = manifest.previous
+            else {
+                return false
+            }
+            if before.id == other { return true }
+            id = before.id
+        }
+        return false
     }
 
     /// Reads everything back from the store with the run's ephemeral key and compares: full proof without the owner's key.

@@ -85,6 +85,10 @@ public struct FormatRepository: BundleRepository {
         return listing
     }
 
+    public func lastCommitted(plan: String) async throws -> BundleID? {
+        try PlanState(state, repository: try await descriptor().id, plan: plan).lastCommitted()?.id
+    }
+
     public func manifest(_ id: BundleID) async throws -> SignedManifest {
         let bytes: [UInt8]
         do {

@@ -14,7 +14,8 @@ enum SocketConnection {
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host, String(port), &hints, &list)
         guard status == 0 else {
-            throw Failure(.sourceUnreachable, "unable to resolve '\(host)': \(String(cString: gai_strerror(status)))")
+            throw Failure(
+                .sourceUnreachable, "unable to resolve '\(host)': \(String(cString: gai_strerror(status)))", hint: hint)
         }
         defer { freeaddrinfo(list) }
         var problem = "no address"
@@ -33,8 +34,10 @@ enum SocketConnection {
             }
             return descriptor
         }
-        throw Failure(.sourceUnreachable, "unable to connect to \(host):\(port): \(problem)")
+        throw Failure(.sourceUnreachable, "unable to connect to \(host):\(port): \(problem)", hint: hint)
     }
+
+    private static let hint = "Is the server up, and is 'connection' in the plan right?"
 
     private static func openUnix(path: String, timeoutSeconds: Int) throws -> Int32 {
         var address = sockaddr_un()
@@ -57,7 +60,7 @@ enum SocketConnection {
         }
         if let error {
             close(descriptor)
-            throw Failure(.sourceUnreachable, "unable to connect to '\(path)': \(error)")
+            throw Failure(.sourceUnreachable, "unable to connect to '\(path)': \(error)", hint: hint)
         }
         return descriptor
     }

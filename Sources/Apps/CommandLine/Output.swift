@@ -6,9 +6,14 @@ import Reporting
 /// What commands print: results on standard output (text or one JSON envelope), everything else on standard error.
 enum Output {
     /// Prints a result: `text` for people, or the envelope with `--json`.
-    static func result(_ value: some Encodable, command: String, isJSON: Bool, text: () -> String) throws {
+    ///
+    /// - Parameter failure: what is wrong all the same, for the envelope; the text says it itself.
+    static func result(
+        _ value: some Encodable, command: String, isJSON: Bool, failure: Failure? = nil, text: () -> String
+    ) throws {
         if isJSON {
-            print(try JSONEnvelope(command: command, at: SystemClock().now(), result: value).text(), terminator: "")
+            let envelope = JSONEnvelope(command: command, at: SystemClock().now(), result: value, failure: failure)
+            print(try envelope.text(), terminator: "")
         } else {
             let text = text()
             if !text.isEmpty { print(text) }

@@ -38,13 +38,21 @@ struct Salvor: AsyncParsableCommand {
         }
         let name: String
         do {
-            name = type(of: try parseAsRoot(arguments))._commandName
+            let command = try parseAsRoot(arguments)
+            let isConfig = command is ConfigCommand.CheckCommand || command is ConfigCommand.PrintCommand
+            name = (isConfig ? "config " : "") + type(of: command)._commandName
         } catch {
             // Help and version are no errors; everything else is usage, which has one status in all of salvor.
             let message = fullMessage(for: error)
             guard exitCode(for: error).rawValue != 0 else {
                 print(message)
                 Foundation.exit(0)
+            }
+            guard !arguments.contains("--json") else {
+                let summary = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+                Output.fail(
+                    Failure(.usage, summary, hint: "'salvor help COMMAND' tells what it takes."), command: "salvor",
+                    isJSON: true)
             }
             FileHandle.standardError.write(Data((message + "\n").utf8))
             Foundation.exit(ExitStatus.usage.rawValue)

@@ -84,10 +84,10 @@ struct Session: Sendable {
     /// The host's name in manifests.
     var host: String { loaded.host.name ?? ProcessInfo.processInfo.hostName }
 
-    /// Prints a command's result.
-    func print(_ value: some Encodable, command: String, text: () -> String) throws {
+    /// Prints a command's result, with `failure` if the command ends with its status all the same.
+    func print(_ value: some Encodable, command: String, failure: Failure? = nil, text: () -> String) throws {
         (progress as? TerminalProgress)?.finish()
-        try Output.result(value, command: command, isJSON: options.json, text: text)
+        try Output.result(value, command: command, isJSON: options.json, failure: failure, text: text)
     }
 
     private static func progress(

@@ -42,6 +42,16 @@ struct StreamFiles: FileWriting {
         }
     }
 
+    func discard(_ path: String) async throws {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        do {
+            try FileManager.default.removeItem(atPath: path)
+        } catch {
+            throw Failure(.localInput, "unable to remove '\(path)': \(error.localizedDescription)")
+        }
+    }
+
     private static func failure(_ path: String) -> Failure {
         let error = errno
         return Failure(

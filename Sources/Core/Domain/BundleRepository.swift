@@ -201,6 +201,10 @@ public protocol BundleRepository: Sendable {
     /// - Throws: when there is no signing key that this repository trusts, or the store refuses.
     func record(_ proof: ProofRecord, plan: Plan) async throws -> ProofRecord
 
+    /// The last bundle of a plan that this host committed, as far as it remembers: what a store that was rolled back
+    /// cannot make it forget.
+    func lastCommitted(plan: String) async throws -> BundleID?
+
     /// Starts a bundle; nothing is visible until it is committed.
     func begin(_ run: BundleRun, plan: Plan, progress: any ProgressListener) async throws -> any BundleWriter
 

@@ -60,6 +60,8 @@ public protocol RestoreRecords: Sendable {
     func load(_ id: String) throws -> RestoreRecord
     /// All journals, oldest first.
     func all() throws -> [RestoreRecord]
+    /// Where `scratch` makes its folder, for plans, which only read.
+    func scratchPath(_ id: String, source: String) -> String
     /// A folder of mode 0700 for the restore's large temporary files.
     func scratch(_ id: String, source: String) throws -> String
     /// A folder of mode 0700 that lives until the restore is settled or rolled back.
@@ -80,4 +82,6 @@ public protocol FileWriting: Sendable {
     func requireAbsent(_ path: String) async throws
     /// Writes a stream to a new file (mode 0600), durably; a failure leaves no file of that name.
     func write(_ stream: any StoredStream, to path: String) async throws
+    /// Removes a folder that was made here, with all that is in it; succeeds when it is not there.
+    func discard(_ path: String) async throws
 }

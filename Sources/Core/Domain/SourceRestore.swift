@@ -14,7 +14,8 @@ public struct SourceRestore: Sendable {
     public var include: [String]
     /// Restore under another name (`--rename`): a database name, a path; nil: the original.
     public var rename: String?
-    /// A local folder, mode 0700, that may hold large temporary files; removed when the restore ends.
+    /// A local folder, mode 0700, that may hold large temporary files; removed when the restore ends. While a restore is
+    /// planned it need not be there yet.
     public var scratchDirectory: String
     /// A local folder, mode 0700, that lives until the restore is settled, rolled back or abandoned: the place for an old
     /// state that the live system cannot keep itself.

@@ -142,7 +142,7 @@ public struct Restore: Sendable {
         let record = await journal.record
         var restore = try await SourceRestores.make(
             source.name, restoreID: record.id, bundle: bundle, include: record.include, rename: source.rename,
-            records: records)
+            scratch: try records.scratch(record.id, source: source.name))
         restore.keepDirectory = try records.kept(record.id, source: source.name)
         return (try registry.adapter(settings), restore)
     }

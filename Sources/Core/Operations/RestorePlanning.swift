@@ -21,7 +21,8 @@ public struct RestorePlanning: Sendable {
         for source in chosen {
             let restore = try await SourceRestores.make(
                 source.name, restoreID: restoreID, bundle: bundle, include: request.include,
-                rename: request.renames[source.name], records: nil)
+                rename: request.renames[source.name],
+                scratch: records.scratchPath(restoreID, source: source.name))
             let steps: SourceRestorePlan
             if let settings = plan.sources.first(where: { $0.name == source.name }) {
                 guard settings.adapter == source.adapter else {
@@ -79,20 +80,16 @@ public struct RestorePlanning: Sendable {
 
 /// Makes the adapters' view of a restore.
 enum SourceRestores {
-    /// - Parameter records: where temporary folders are made; nil: none is made (planning only reads).
+    /// - Parameter scratch: the folder for large temporary files; while planning it is only named, not there.
     static func make(
         _ source: String, restoreID: String, bundle: any OpenedBundle, include: [String], rename: String?,
-        records: (any RestoreRecords)?
+        scratch: String
     ) async throws -> SourceRestore {
         guard let contents = bundle.contents.source(source) else {
             throw Failure(.integrity, "the contents of \(bundle.manifest.id) do not describe source '\(source)'")
         }
-        var restore = SourceRestore(
+        return SourceRestore(
             restoreID: restoreID, bundle: bundle.manifest.id, contents: contents,
-            streams: try await bundle.streams(of: source), include: include, rename: rename, scratchDirectory: "")
-        if let records {
-            restore.scratchDirectory = try records.scratch(restoreID, source: source)
-        }
-        return restore
+            streams: try await bundle.streams(of: source), include: include, rename: rename, scratchDirectory: scratch)
     }
 }

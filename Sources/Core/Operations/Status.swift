@@ -41,6 +41,14 @@ public struct Status: Sendable {
             entry.problems.append(Failure.wrapping(error).summary)
             return entry
         }
+        do {
+            // Withholding the newest bundles leaves a repository that looks whole; only memory misses them.
+            if let last = try await repository.lastCommitted(plan: plan.name),
+                !summaries.contains(where: { $0.id == last })
+            {
+                entry.problems.append("\(last), the last bundle this host committed, is gone from the repository")
+            }
+        } catch { entry.problems.append(Failure.wrapping(error).summary) }
         var manifests: [Manifest] = []
         for summary in summaries {
             switch summary.manifest {

@@ -30,11 +30,32 @@ public struct ToDirectory: Sendable {
         public var notices: [String]
     }
 
+    /// A failure removes what was written.
+    ///
     /// - Throws: `Failure(.targetExists)` when a file or folder to be made is there already.
     public func run(_ request: RestoreRequest, directory: String) async throws -> [Written] {
         let bundle = try await repository.open(request.bundle)
         let chosen = try SourceSelection.choose(request, from: bundle.manifest) { try registry.isData($0) }
         for source in chosen { try await files.requireAbsent("\(directory)/\(source.name)") }
+        do {
+            return try await write(chosen, of: bundle, request, directory)
+        } catch {
+            // Half of a tree would be taken for a whole one, and would be in the way of the next attempt. Out of reach of
+            // this task's cancellation.
+            await Task {
+                for source in chosen {
+                    do { try await files.discard("\(directory)/\(source.name)") } catch {
+                        progress.report(.note(Failure.wrapping(error).summary))
+                    }
+                }
+            }.value
+            throw error
+        }
+    }
+
+    private func write(
+        _ chosen: [Manifest.Source], of bundle: any OpenedBundle, _ request: RestoreRequest, _ directory: String
+    ) async throws -> [Written] {
         var written: [Written] = []
         for source in chosen {
             progress.report(.sourceStarted(source.name, estimatedBytes: source.streams.reduce(0) { $0 + $1.rawBytes }))

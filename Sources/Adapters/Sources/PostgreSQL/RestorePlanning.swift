@@ -233,10 +233,14 @@ struct RestorePlanning: Sendable {
         }
     }
 
-    private static func freeBytes(_ path: String) -> UInt64? {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+    /// Bytes that this user may still write in a folder, or where it will be made; nil when it cannot be known.
+    private static func freeBytes(_ folder: String) -> UInt64? {
+        var (path, status) = (folder, statvfs())
+        while !path.isEmpty, statvfs(path, &status) != 0 {
+            guard errno == ENOENT else { return nil }
+            path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        }
+        return path.isEmpty ? nil : UInt64(status.f_bavail) * UInt64(status.f_frsize)
     }
 }
 

@@ -46,10 +46,13 @@ extension RedisAdapter {
         return plan
     }
 
-    /// Bytes that this user may still write there; nil when it cannot be known.
+    /// Bytes that this user may still write there, or where the folder will be made; nil when it cannot be known.
     private static func freeBytes(_ directory: String) -> UInt64? {
-        var status = statvfs()
-        guard !directory.isEmpty, statvfs(directory, &status) == 0 else { return nil }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+        var (path, status) = (directory, statvfs())
+        while !path.isEmpty, statvfs(path, &status) != 0 {
+            guard errno == ENOENT else { return nil }
+            path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        }
+        return path.isEmpty ? nil : UInt64(status.f_bavail) * UInt64(status.f_frsize)
     }
 }

@@ -77,9 +77,15 @@ struct BackupCommand: AsyncParsableCommand {
                 worst = failure
             }
         }
-        try session.print(result, command: "backup") { text(result) }
-        guard worst != nil else { return }
-        throw ExitCode((result.bundles.isEmpty ? ExitStatus.failed : .partial).rawValue)
+        let failure = worst.map { _ in
+            result.bundles.isEmpty
+                ? Failure(.sourceFailed, "no plan gave a bundle", hint: "Each plan's failure is in the result.")
+                : Failure(
+                    .partial, "\(result.failures.keys.sorted().joined(separator: ", ")) failed",
+                    hint: "The bundles hold the rest; the failures are in the result.")
+        }
+        try session.print(result, command: "backup", failure: failure) { text(result) }
+        if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
     }
 
     private func one(_ plan: Plan, _ session: Session) async throws -> (Manifest, [String: Failure]) {

@@ -6,6 +6,8 @@ struct CompletionsCommand: ParsableCommand {
         commandName: "completions", abstract: "Print a shell's completion script.",
         discussion: "For example: salvor completions bash > /etc/bash_completion.d/salvor")
 
+    @OptionGroup var global: GlobalOptions
+
     @Argument(help: "bash, zsh or fish.")
     var shell: Shell
 
@@ -13,8 +15,9 @@ struct CompletionsCommand: ParsableCommand {
         case bash, zsh, fish
     }
 
-    func run() {
+    func run() throws {
         let known: [Shell: CompletionShell] = [.bash: .bash, .zsh: .zsh, .fish: .fish]
-        print(Salvor.completionScript(for: known[shell] ?? .bash))
+        let script = Salvor.completionScript(for: known[shell] ?? .bash)
+        try Output.result(script, command: "completions", isJSON: global.json) { script }
     }
 }

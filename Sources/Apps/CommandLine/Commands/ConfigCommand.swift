@@ -10,7 +10,11 @@ struct ConfigCommand: AsyncParsableCommand {
 
     struct CheckCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "check", abstract: "Read every plan strictly; reach nothing.")
+            commandName: "check", abstract: "Read every plan strictly; reach nothing.",
+            discussion: """
+                A mistake is told with its file, line and the nearest word that would be right; status 2. Whether servers \
+                and stores can be reached is for 'salvor doctor'.
+                """)
 
         @OptionGroup var global: GlobalOptions
 
@@ -31,7 +35,8 @@ struct ConfigCommand: AsyncParsableCommand {
 
     struct PrintCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "show", abstract: "Print plans as understood, secrets redacted.")
+            commandName: "show", abstract: "Print plans as understood, secrets redacted.",
+            discussion: "What was left out appears with its default. The output is a plan again.")
 
         @OptionGroup var global: GlobalOptions
 

@@ -6,7 +6,12 @@ import Reporting
 
 struct DiffCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "diff", abstract: "Compare two bundles: facts, files and dumps; needs a decryption key.")
+        commandName: "diff", abstract: "Compare two bundles: facts, files and dumps; needs a decryption key.",
+        discussion: """
+            '+' is only in the second, '-' only in the first, '~' in both and different. For example:
+
+              salvor diff 20261120 latest
+            """)
 
     @OptionGroup var global: GlobalOptions
 

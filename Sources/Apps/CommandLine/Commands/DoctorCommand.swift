@@ -22,7 +22,9 @@ struct DoctorCommand: AsyncParsableCommand {
             sections += await Doctor(registry: session.registry, clock: session.clock)
                 .run(plan, try await session.repository(plan))
         }
-        try session.print(sections, command: "doctor") {
+        let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
+        let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) checks failed")
+        try session.print(sections, command: "doctor", failure: failure) {
             sections.flatMap { section in
                 [section.subject]
                     + section.checks.flatMap { check -> [String] in
@@ -32,8 +34,6 @@ struct DoctorCommand: AsyncParsableCommand {
                     }
             }.joined(separator: "\n")
         }
-        if sections.contains(where: { $0.checks.contains { $0.state == .failed } }) {
-            throw ExitCode(ExitStatus.problemsFound.rawValue)
-        }
+        if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
     }
 }

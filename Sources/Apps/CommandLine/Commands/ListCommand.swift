@@ -76,7 +76,8 @@ struct ListCommand: AsyncParsableCommand {
         ])
         for entry in entries {
             guard let manifest = entry.manifest else {
-                table.add([entry.id, "", "DAMAGED", "", "", ""])
+                let isNewer = entry.error?.code == Failure.Code.formatTooNew.text
+                table.add([entry.id, "", isNewer ? "NEWER FORMAT" : "DAMAGED", "", "", ""])
                 continue
             }
             let storages = Set(manifest.sources.flatMap(\.streams).map(\.storage))

@@ -107,8 +107,13 @@ struct RestoreCommand: AsyncParsableCommand {
             repository: repository, registry: session.registry, records: session.records
         ).plan(request, of: plan, restoreID: restoreID)
         if dryRun {
-            try session.print(planned, command: "restore") { RestoreReports.text(planned, at: session.clock.now()) }
-            guard planned.blockers.isEmpty else { throw ExitCode(ExitStatus.refused.rawValue) }
+            let failure =
+                planned.blockers.isEmpty
+                ? nil : Failure(.restoreBlocked, "the restore is blocked by \(planned.blockers.count) reasons")
+            try session.print(planned, command: "restore", failure: failure) {
+                RestoreReports.text(planned, at: session.clock.now())
+            }
+            if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
             return
         }
         if !global.json { Output.note(RestoreReports.text(planned, at: session.clock.now())) }

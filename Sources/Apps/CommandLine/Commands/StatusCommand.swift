@@ -24,7 +24,9 @@ struct StatusCommand: AsyncParsableCommand {
                 await Status(clock: session.clock).entry(plan, try await session.repository(plan)))
         }
         let now = session.clock.now()
-        try session.print(entries, command: "status") {
+        let count = entries.reduce(0) { $0 + $1.problems.count }
+        let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) problems were found")
+        try session.print(entries, command: "status", failure: failure) {
             var table = TextTable([
                 .init("PLAN", narrowest: 8), .init("LAST GOOD", narrowest: 20), .init("AGE", .right),
                 .init("OBJECTIVE", .right), .init("PROVEN"), .init("STATE"),
@@ -42,6 +44,6 @@ struct StatusCommand: AsyncParsableCommand {
                 + entries.flatMap { entry in entry.problems.map { "\(entry.plan): \(PrintableText.of($0))" } })
                 .joined(separator: "\n")
         }
-        if entries.contains(where: { !$0.problems.isEmpty }) { throw ExitCode(ExitStatus.problemsFound.rawValue) }
+        if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
     }
 }

@@ -63,10 +63,13 @@ struct ValidateCommand: AsyncParsableCommand {
             tool: "salvor \(Versions.salvor)")
         var reports: [ValidationReport] = []
         for id in ids { reports.append(try await proving.run(id, request)) }
-        try session.print(reports, command: "validate-backup") {
+        let damaged = reports.filter { !$0.isProven }.map(\.bundle.text)
+        let failure =
+            damaged.isEmpty ? nil : Failure(.integrity, "not proven: \(damaged.joined(separator: ", "))")
+        try session.print(reports, command: "validate-backup", failure: failure) {
             reports.map(text).joined(separator: "\n")
         }
-        if reports.contains(where: { !$0.isProven }) { throw ExitCode(ExitStatus.integrity.rawValue) }
+        if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
     }
 
     private func text(_ report: ValidationReport) -> String {
