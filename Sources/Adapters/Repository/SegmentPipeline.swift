@@ -42,7 +42,7 @@ final class SegmentPipeline: Sendable {
         self.store = store
         self.sealer = sealer
         cores = Permits(concurrency)
-        places = Permits(concurrency + 2)
+        places = Permits(concurrency + 1)
         buffers = SliceBuffers(sliceSize: sliceSize, inFlight: concurrency)
     }
 
