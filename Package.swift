@@ -108,8 +108,8 @@ let package = Package(
             dependencies: [
                 "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "ExportFiles", "Files", "LocalState",
                 "Operations",
-                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "SQLite", "Stores", "Transfer",
-                "Transports", argumentParser, logging,
+                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "Retention", "SQLite", "Stores",
+                "Transfer", "Transports", argumentParser, logging,
             ],
             path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
 
@@ -131,7 +131,7 @@ let package = Package(
             "RepositoryTests",
             [
                 "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
-                "Stores",
+                "Retention", "Stores",
             ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
