@@ -93,7 +93,7 @@ struct PruneRefusalTests {
         _ = try await marks.delete(ids[4], request)
         #expect(try await site.prune(20).blockers.isEmpty)
         #expect(try await site.prune(24).ids(.removed) == [ids[4]])
-        #expect(try await site.problems([ids[3]: 3, ids[5]: 5]).filter { !$0.contains("chain") } == [])
+        #expect(try await site.problems([ids[3]: 3, ids[5]: 5]) == [])
     }
 
     @Test("too few good bundles, or none that today's recipients can open, stop it")
@@ -145,7 +145,7 @@ struct PruneRefusalTests {
         #expect(try await site.problems([ids[0]: 0, ids[2]: 2]) == [])
     }
 
-    @Test("a store that goes away in the middle fails it, and the next one finishes", arguments: 0..<6)
+    @Test("a store that goes away in the middle fails it, and the next one finishes", arguments: [0, 3, 5])
     func unreachable(_ seed: Int) async throws {
         let (site, ids) = try await marked()
         // One delete after the other succeeds until the store is gone.

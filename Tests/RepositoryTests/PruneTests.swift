@@ -76,12 +76,12 @@ struct PruneTests {
     func marks() async throws {
         let site = try await PruneSite.make()
         var ids: [BundleID] = []
-        for day in 0..<6 { ids.append(try await site.night(day, full: day == 4)) }
+        for day in 0..<6 { ids.append(try await site.night(day, full: day == 3)) }
         let (marks, request) = site.marks(6)
         _ = try await marks.hold(ids[1], request)
         await #expect { try await marks.delete(ids[1], request) } throws: { ($0 as? Failure)?.code == .bundleHeld }
         // A base that others need.
-        await #expect { try await marks.delete(ids[4], request) } throws: { ($0 as? Failure)?.code == .pruneRefused }
+        await #expect { try await marks.delete(ids[3], request) } throws: { ($0 as? Failure)?.code == .pruneRefused }
         await #expect { try await marks.release(ids[2], request) } throws: {
             ($0 as? Failure)?.code == .nothingSelected
         }
@@ -98,10 +98,10 @@ struct PruneTests {
         #expect(try await site.prune(14).ids(.removed) == [ids[0], ids[1], ids[2]])
         // Three are left, of which two must stay.
         let (later, again) = site.marks(14)
-        _ = try await later.delete(ids[3], again)
+        _ = try await later.delete(ids[4], again)
         await #expect { try await later.delete(ids[5], again) } throws: { ($0 as? Failure)?.code == .pruneRefused }
-        #expect(try await site.prune(18).ids(.removed) == [ids[3]])
-        #expect(try await site.problems([ids[4]: 4, ids[5]: 5]) == [])
+        #expect(try await site.prune(18).ids(.removed) == [ids[4]])
+        #expect(try await site.problems([ids[3]: 3, ids[5]: 5]) == [])
     }
 
     @Test("a forged hold protects, a forged release or mark does nothing")

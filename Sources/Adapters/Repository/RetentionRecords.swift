@@ -95,7 +95,11 @@ extension FormatRepository: RetentionRepository {
         let claims = try await retentionClaims(of: previous.id)
         // What is gone was removed after its mark, so no mark of the future can be meant: the record's own time will do.
         let now = claims.map(\.at).max() ?? previous.id.started
-        return try await retentionStanding(claims, of: previous.id, manifest: previous.sha256, at: now).mark != nil
+        guard let mark = try await retentionStanding(claims, of: previous.id, manifest: nil, at: now).mark else {
+            return false
+        }
+        // An operator gives up damaged ones, too, whose manifest is not the one that was linked to.
+        return mark.kind == .deleted || mark.manifest == previous.sha256
     }
 }
 

@@ -76,7 +76,7 @@ struct PruneCommand: AsyncParsableCommand {
 
     private func text(_ report: PruneReport) -> String {
         var table = TextTable([
-            .init("BUNDLE", narrowest: 16), .init("STORED", .right), .init("WHAT"), .init("WHY", narrowest: 24),
+            .init("BUNDLE"), .init("STORED", .right), .init("WHAT"), .init("WHY"),
         ])
         for entry in report.bundles {
             table.add([
@@ -91,7 +91,7 @@ struct PruneCommand: AsyncParsableCommand {
                     ?? (leftover.due == nil ? "the rest of a removed bundle" : "a run that left no manifest"),
             ])
         }
-        var lines = [table.text(width: 100)]
+        var lines = [table.text()]
         lines += report.notes.map { "does not count: \(PrintableText.of($0))" }
         lines += report.blockers.flatMap {
             ["REFUSED: \(PrintableText.of($0.text))", "  \(PrintableText.of($0.remedy))"]
