@@ -55,7 +55,10 @@ struct HoldCommand: AsyncParsableCommand {
 }
 
 struct ReleaseCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "release", abstract: "End the hold of a bundle.")
+    static let configuration = CommandConfiguration(
+        commandName: "release", abstract: "End the hold of a bundle.",
+        discussion:
+            "Nothing is removed by this: the plan's retention decides about the bundle again, with its grace time.")
 
     @OptionGroup var options: MarkOptions
 

@@ -49,14 +49,26 @@ struct PruneCommand: AsyncParsableCommand {
                 failures.append((plan.name, failure))
             }
         }
-        try session.print(reports, command: "prune") { reports.map(text).joined(separator: "\n\n") }
         for (plan, failure) in failures { Output.note("salvor: plan '\(plan)': \(failure.summary)") }
-        if let status = failures.first?.failure.code.exitStatus { throw ExitCode(status.rawValue) }
-        if reports.contains(where: { !$0.blockers.isEmpty }) { throw ExitCode(ExitStatus.refused.rawValue) }
         let locked = Set(chosen.filter { $0.repository.s3.objectLock != nil }.map(\.name))
-        if reports.contains(where: { $0.hasRetained && !locked.contains($0.plan) }) {
-            throw ExitCode(ExitStatus.storageUnreachable.rawValue)
+        let failure = failures.first?.failure ?? Self.failure(reports, locked)
+        try session.print(reports, command: "prune", failure: failure) {
+            reports.map(text).joined(separator: "\n\n")
         }
+        if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
+    }
+
+    /// What is wrong with what was done; nil: nothing.
+    private static func failure(_ reports: [PruneReport], _ locked: Set<String>) -> Failure? {
+        let refused = reports.flatMap(\.blockers)
+        if let first = refused.first {
+            return Failure(.pruneRefused, "nothing was removed: \(first.text)", hint: first.remedy)
+        }
+        guard let report = reports.first(where: { $0.hasRetained && !locked.contains($0.plan) }) else { return nil }
+        return Failure(
+            .storageDenied, "the store did not let go of everything that plan '\(report.plan)' keeps no longer",
+            hint:
+                "Give these credentials the right to delete; with an object lock, say so as repository.s3.object-lock.")
     }
 
     private func one(_ plan: Plan, _ session: Session) async throws -> PruneReport {
