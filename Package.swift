@@ -69,7 +69,8 @@ let package = Package(
         // Core: values, rules, ports, use cases.
         ring("Core", "ByteStreams", [crypto]),
         ring("Core", "Domain", ["ByteStreams"]),
-        ring("Core", "Operations", ["ByteStreams", "Domain", logging]),
+        ring("Core", "Operations", ["ByteStreams", "Domain", "Retention", logging]),
+        ring("Core", "Retention", ["Domain"]),
 
         // Wrappers: one C library each.
         ring("Wrappers", "Archiving", ["ByteStreams", "CArchive", "CLinux", "FileSystem"]),
@@ -84,7 +85,12 @@ let package = Package(
             "Adapters", "ExportFiles",
             ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
         ring("Adapters", "LocalState", ["ByteStreams", "Domain"]),
-        ring("Adapters", "PlanFiles", ["Domain", yams]),
+        ring(
+            "Adapters", "PlanFiles", ["Domain", yams],
+            // Links to the files of retention/, so that a plan can name a policy wherever salvor is.
+            resources: ["nightly", "seven-days-local", "gfs", "compliance-7y"].map {
+                .embedInCode("Policies/\($0).yaml")
+            }),
         ring("Adapters", "Reporting", ["Domain", logging]),
         ring(
             "Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"],
@@ -102,8 +108,8 @@ let package = Package(
             dependencies: [
                 "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "ExportFiles", "Files", "LocalState",
                 "Operations",
-                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "SQLite", "Stores", "Transfer",
-                "Transports", argumentParser, logging,
+                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "Retention", "SQLite", "Stores",
+                "Transfer", "Transports", argumentParser, logging,
             ],
             path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
 
@@ -113,6 +119,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("ByteStreamsTests", ["ByteStreams"]),
         tests("DomainTests", ["ByteStreams", "Domain"]),
+        tests("RetentionTests", ["Domain", "PlanFiles", "Retention"]),
         tests("ArchivingTests", ["Archiving", "ByteStreams", "FileSystem"]),
         tests("CompressionTests", ["Compression", "ByteStreams"]),
         tests("EncryptionTests", ["Encryption", "ByteStreams"]),
@@ -124,7 +131,7 @@ let package = Package(
             "RepositoryTests",
             [
                 "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
-                "Stores",
+                "Retention", "Stores",
             ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),

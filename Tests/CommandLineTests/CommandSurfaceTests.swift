@@ -46,7 +46,8 @@ struct CommandSurfaceTests {
         for name in [
             "init", "backup", "list-backups", "show", "find", "validate-backup", "restore", "settle", "status",
             "doctor",
-            "diff", "config check", "config show", "schema", "completions",
+            "diff", "prune", "hold", "release", "delete", "undelete", "config check", "config show", "schema",
+            "completions",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -82,7 +83,8 @@ struct CommandSurfaceTests {
             ("restore", ["restore", "--rollback", restore, "--yes"]), ("status", ["status"]), ("doctor", ["doctor"]),
             ("diff", ["diff", ids[0], ids[1]]), ("config check", ["config", "check"]),
             ("config show", ["config", "show"]), ("schema", ["schema"]), ("schema", ["schema", "files"]),
-            ("completions", ["completions", "bash"]),
+            ("completions", ["completions", "bash"]), ("hold", ["hold", ids[1], "--reason", "x"]),
+            ("release", ["release", ids[1]]), ("prune", ["prune"]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])
@@ -98,6 +100,7 @@ struct CommandSurfaceTests {
             ("object.exists", 6, ["init"]), ("restore.not-found", 5, ["settle", "zzzzzz", "--yes"]),
             ("plan.not-found", 5, ["backup", "weekly"]), ("usage", 2, ["schema", "oracle"]),
             ("preflight.refused", 4, ["restore", "latest"]), ("source.not-found", 5, ["backup", "--source", "x"]),
+            ("selection.empty", 5, ["undelete", ids[1]]),
         ]
         for (code, status, arguments) in failing {
             let outcome = try await site.owner.run(arguments + ["--json"])

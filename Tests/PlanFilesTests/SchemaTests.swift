@@ -24,7 +24,7 @@ struct SchemaTests {
         let tables: [(part: String, keys: [String])] = [
             ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
             ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
-            ("schedule", PlanKeys.schedule), ("objectives", PlanKeys.objectives),
+            ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule), ("objectives", PlanKeys.objectives),
             ("notify", PlanKeys.notifyChannels + ["on"]),
         ]
         #expect(try keys(plan) == Set(PlanKeys.plan))

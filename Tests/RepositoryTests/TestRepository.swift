@@ -55,12 +55,13 @@ struct TestRepository {
     @discardableResult
     func backUp(
         _ dumps: [String: [UInt8]], at seconds: Int64, full: Bool = false, store: (any Store)? = nil,
-        notes: NoteKeeper = NoteKeeper()
+        notes: NoteKeeper = NoteKeeper(), tags: [String] = [], failing: Bool = false,
+        beforeCommit: () async throws -> Void = {}
     ) async throws -> Manifest {
         let started = Timestamp(seconds: 1_790_000_000 + seconds)
         let run = BundleRun(
             id: BundleID(plan: plan.name, started: started, suffix: BundleID.randomSuffix()), host: "test",
-            tool: "salvor test", tags: [], comment: "", forcesFull: full)
+            tool: "salvor test", tags: tags, comment: "", forcesFull: full)
         let target = store.map { Self.reader($0, StateDirectory(directory("state")), pair) } ?? repository
         let writer = try await target.begin(run, plan: plan, progress: notes)
         do {
@@ -81,12 +82,21 @@ struct TestRepository {
                 name: "db", adapter: "test", transport: .local,
                 settings: .mapping([], ConfigMark(file: "plan.yaml", line: 1, column: 1)),
                 mark: ConfigMark(file: "plan.yaml", line: 1, column: 1))
-            return try await writer.commit(
-                [
+            var outcomes = [
+                SourceOutcome(
+                    source: settings, started: started, finished: started,
+                    result: .success(CaptureReport(engine: "Test 1", facts: Facts(["rows": .count(7)]))))
+            ]
+            if failing {
+                var other = settings
+                other.name = "other"
+                outcomes.append(
                     SourceOutcome(
-                        source: settings, started: started, finished: started,
-                        result: .success(CaptureReport(engine: "Test 1", facts: Facts(["rows": .count(7)]))))
-                ], finished: started)
+                        source: other, started: started, finished: started,
+                        result: .failure(Failure(.sourceFailed, "as planned"))))
+            }
+            try await beforeCommit()
+            return try await writer.commit(outcomes, finished: started)
         } catch {
             await writer.abandon()
             throw error

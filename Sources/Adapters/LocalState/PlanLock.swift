@@ -8,11 +8,13 @@ public final class PlanLock: Sendable {
 
     /// Takes the lock without waiting.
     ///
+    /// - Parameter purpose: what runs, when that may be beside a run of the plan, such as `prune`; empty: a run or restore.
     /// - Throws: `Failure(.locked)` when another process holds it.
-    public init(_ root: StateDirectory, plan: String) throws {
+    public init(_ root: StateDirectory, plan: String, purpose: String = "") throws {
         let folder = root.below("locks")
         try folder.create()
-        let file = "\(folder.path)/\(plan).lock"
+        // No plan's name has a tilde.
+        let file = "\(folder.path)/\(plan)\(purpose.isEmpty ? "" : "~\(purpose)").lock"
         descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw Failure(
@@ -26,7 +28,7 @@ public final class PlanLock: Sendable {
                 throw Failure(.localInput, "unable to lock '\(file)': \(String(cString: strerror(error)))")
             }
             throw Failure(
-                .locked, "another run of plan '\(plan)' is under way on this host",
+                .locked, "another \(purpose.isEmpty ? "run" : purpose) of plan '\(plan)' is under way on this host",
                 hint: "Wait for it to end; 'fuser \(file)' names its process.")
         }
     }

@@ -15,6 +15,12 @@ enum PlanKeys {
     static let encryption = ["recipients", "signer", "prove"]
     /// Beside these, a source has its adapter's keys.
     static let source = ["name", "adapter", "transport"]
+    /// What a plan's or a policy's mapping may have; `policy` only in a plan, and then alone.
+    static let retention = ["policy"] + retentionRules + ["minimum-good", "minimum-proof", "grace", "tags"]
+    /// What a tag may have.
+    static let retentionRules = [
+        "within", "last", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly",
+    ]
     static let schedule = ["calendar", "randomized-delay"]
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]
     static let notifyChannels = ["email", "slack", "pagerduty", "webhook"]

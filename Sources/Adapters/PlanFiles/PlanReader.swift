@@ -27,13 +27,13 @@ public struct PlanReader: Sendable {
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
         try checkConsistency(reader)
         try checkSchedule(reader)
-        try checkRetention(reader)
         try checkNotify(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
             encryption: try EncryptionReader.read(reader), sources: try sources(reader),
             retention: reader.node("retention"), schedule: reader.node("schedule"), notify: reader.node("notify"),
-            objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true)
+            objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
+            policy: try RetentionReader(planFile: document.mark.file).policy(reader))
     }
 
     static let nameHint =
@@ -72,18 +72,6 @@ public struct PlanReader: Sendable {
         guard let schedule = try reader.mapping("schedule", allowed: PlanKeys.schedule) else { return }
         _ = try schedule.requiredString("calendar")
         _ = try schedule.duration("randomized-delay")
-    }
-
-    private func checkRetention(_ reader: ConfigReader) throws {
-        guard case .scalar(let name, _, _)? = reader.node("retention") else {
-            if case .sequence? = reader.node("retention") {
-                throw reader.failure("retention", "must be the name of a policy or a mapping")
-            }
-            return
-        }
-        guard SafeName.isValid(name) else {
-            throw reader.failure("retention", "'\(name)' is not the name of a policy", hint: Self.nameHint)
-        }
     }
 
     private func checkNotify(_ reader: ConfigReader) throws {

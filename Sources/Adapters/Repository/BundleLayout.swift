@@ -22,6 +22,16 @@ enum BundleLayout {
     /// `proofs/<name>.json`, relative to the bundle's folder; its signature has `.sig` behind that.
     static func proof(_ claim: ProofClaim) -> String { "\(proofs)/\(claim.name).json" }
 
+    /// The folder of a bundle's records of one track.
+    static func records(_ track: RetentionRecord.Track, _ bundle: BundleID) -> String {
+        "\(track.rawValue)/\(bundle.plan)/\(bundle)"
+    }
+
+    /// The key of a retention record; its signature has `.sig` behind that.
+    static func record(_ claim: RetentionClaim, _ bundle: BundleID) -> String {
+        "\(records(claim.kind.track, bundle))/\(claim.name).json"
+    }
+
     /// The key of an object of a bundle.
     static func key(_ bundle: BundleID, _ object: String) -> String { "\(bundle.folder)/\(object)" }
 }

@@ -43,7 +43,7 @@ final class BundleWriterSession: BundleWriter {
 
     func note(_ message: String) { progress.report(.note(message)) }
 
-    /// Whether a base is young and small enough by the rules, and its bundle is still in the repository.
+    /// Whether a base is young and small enough by the rules, and its bundle is still in the repository and to stay there.
     func isUsable(
         _ bundle: BundleID, taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?
     ) async throws -> Bool {
@@ -53,8 +53,11 @@ final class BundleWriterSession: BundleWriter {
         else { return false }
         if let known = usableBases.withLock({ $0[bundle] }) { return known }
         let isThere = try await repository.store.size(of: BundleLayout.key(bundle, BundleLayout.manifest)) != nil
-        usableBases.withLock { $0[bundle] = isThere }
-        return isThere
+        let isMarked = isThere ? try await repository.isMarked(bundle) : false
+        let isStaying = isThere && !isMarked
+        if isMarked { note("the base \(bundle) is marked for removal: storing in full") }
+        usableBases.withLock { $0[bundle] = isStaying }
+        return isStaying
     }
 
     func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest {
@@ -77,6 +80,8 @@ final class BundleWriterSession: BundleWriter {
         let bytes = try CanonicalJSON.encode(manifest)
         let signature = try await repository.sign(bytes, signer: keysInUse.signer)
         try await repository.store.put(BundleLayout.key(run.id, BundleLayout.signature), signature)
+        try await checkStillThere(table)
+        try await checkBases(table)
         try Task.checkCancellation()
         try await repository.store.put(BundleLayout.key(run.id, BundleLayout.manifest), bytes, condition: .ifAbsent)
         let link = Manifest.Previous(id: run.id, sha256: SHA256Digest.of(bytes))
@@ -106,12 +111,32 @@ final class BundleWriterSession: BundleWriter {
         }
     }
 
-    /// A base that went away while the run used it must not be committed against.
+    /// A prune that took this run for dead removed what it stored: a run may last longer than anybody thought.
+    private func checkStillThere(_ table: SegmentTable) async throws {
+        let listed = Set(try await repository.store.list(run.id.folder + "/").map(\.key))
+        for segment in table.streams.flatMap(\.segments) {
+            let key = BundleLayout.key(run.id, segment.object)
+            if listed.contains(key) { continue }
+            // A listing may be late; the object itself is not.
+            guard try await repository.store.size(of: key) == nil else { continue }
+            throw Failure(
+                .integrity, "'\(key)' was removed while this run was under way",
+                hint: "Find out who removed it; a prune takes runs for dead after seven days.")
+        }
+    }
+
+    /// A base that went away while the run used it, or will, must not be committed against. A prune removes nothing
+    /// within the hour after its mark, and looks for new bundles before it does: so there is time for the manifest.
     private func checkBases(_ table: SegmentTable) async throws {
         for base in Set(table.streams.compactMap(\.base)) {
             guard try await repository.store.size(of: BundleLayout.key(base, BundleLayout.manifest)) != nil else {
                 throw Failure(
                     .baseMissing, "the base bundle \(base) was removed while this run used it",
+                    hint: "Run the backup again; it will store a full.")
+            }
+            guard try await !repository.isMarked(base) else {
+                throw Failure(
+                    .baseMissing, "the base bundle \(base) was marked for removal while this run used it",
                     hint: "Run the backup again; it will store a full.")
             }
         }
@@ -172,7 +197,9 @@ final class BundleWriterSession: BundleWriter {
             return remembered
         }
         if let remembered, remembered.id >= listed {
-            if remembered.id > listed { note("the plan's last bundle \(remembered.id) is gone from the repository") }
+            if remembered.id > listed, try await !repository.isMarked(remembered.id) {
+                note("the plan's last bundle \(remembered.id) is gone from the repository")
+            }
             return remembered
         }
         if let remembered, try await descends(remembered, from: listed) { return remembered }

@@ -62,16 +62,18 @@ private final class ValidationRun: Sendable {
         }
     }
 
-    /// The previous manifest must be there as it was, unless the plan's retention removed it, which leaves older gaps only.
+    /// The previous manifest must be there as it was, unless a signed record says why it is gone.
     private func checkChain(_ manifest: Manifest) async throws {
         guard let previous = manifest.previous else { return }
         let bytes: [UInt8]
         do {
             bytes = try await repository.store.get(BundleLayout.key(previous.id, BundleLayout.manifest))
         } catch let failure as Failure where failure.code == .objectNotFound {
+            if try await repository.isExplained(previous) { return }
             throw Failure(
-                .chainBroken, "the bundle before this one, \(previous.id), is not in the repository",
-                hint: "If nobody pruned it, somebody removed it or rolled the store back.")
+                .chainBroken,
+                "the bundle before this one, \(previous.id), is not in the repository, and no signed record says why",
+                hint: "Somebody removed it without 'salvor prune', or rolled the store back.")
         }
         guard SHA256Digest.of(bytes) == previous.sha256 else {
             throw Failure(.chainBroken, "the manifest of the bundle before this one, \(previous.id), was changed since")

@@ -24,7 +24,8 @@ struct Salvor: AsyncParsableCommand {
         version: Versions.text,
         subcommands: [
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
-            ValidateCommand.self, RestoreCommand.self, SettleCommand.self, StatusCommand.self, DoctorCommand.self,
+            ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
+            ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
             DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self, SchemaCommand.self,
             CompletionsCommand.self,
         ])

@@ -70,6 +70,13 @@ struct Session: Sendable {
     /// The repository of a plan.
     func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> any BundleRepository
     {
+        try await retention(plan, uploadLimit: uploadLimit, concurrency: concurrency)
+    }
+
+    /// The repository of a plan, with what retention needs of it.
+    func retention(
+        _ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil
+    ) async throws -> any RetentionRepository {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
         return FormatRepository(

@@ -92,6 +92,8 @@ extension Failure {
         public static let versionRefused = Code("version.refused", .refused)
         public static let programMissing = Code("preflight.program-missing", .refused)
         public static let restoreBlocked = Code("restore.blocked", .refused)
+        public static let pruneRefused = Code("prune.refused", .refused)
+        public static let bundleHeld = Code("bundle.held", .refused)
         // 5: not found
         public static let bundleNotFound = Code("bundle.not-found", .notFound)
         public static let sourceNotFound = Code("source.not-found", .notFound)

@@ -9,6 +9,8 @@ public struct Plan: Sendable {
     public var encryption: EncryptionSettings
     /// In the order of the document; names are unique.
     public var sources: [SourceSettings]
+    /// What `retention` amounts to; nil: the plan keeps everything.
+    public var policy: RetentionPolicy?
     /// Parts whose meaning belongs to other commands, kept as read: retention, schedule, notify.
     public var retention: ConfigNode?
     public var schedule: ConfigNode?
@@ -20,7 +22,7 @@ public struct Plan: Sendable {
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
         sources: [SourceSettings], retention: ConfigNode? = nil, schedule: ConfigNode? = nil, notify: ConfigNode? = nil,
-        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true
+        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil
     ) {
         self.name = name
         self.file = file
@@ -32,6 +34,7 @@ public struct Plan: Sendable {
         self.notify = notify
         self.objectives = objectives
         self.keepsLocalBase = keepsLocalBase
+        self.policy = policy
     }
 }
 

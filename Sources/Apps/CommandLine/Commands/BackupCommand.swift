@@ -90,6 +90,26 @@ struct BackupCommand: AsyncParsableCommand {
 
     private func one(_ plan: Plan, _ session: Session) async throws -> (Manifest, [String: Failure]) {
         let lock = try PlanLock(session.state, plan: plan.name)
+        // A run of some sources only says nothing about the plan's nights.
+        guard sources.isEmpty else { return try await run(plan, session, holding: lock) }
+        try RunNote.begin(session.state, plan: plan.name, at: session.clock.now())
+        do {
+            let outcome = try await run(plan, session, holding: lock)
+            try RunNote.end(
+                session.state, plan: plan.name, at: session.clock.now(),
+                failure: outcome.1.isEmpty ? nil : .partial)
+            return outcome
+        } catch {
+            // Without this note the run counts as one that died, which is as good.
+            try? RunNote.end(
+                session.state, plan: plan.name, at: session.clock.now(), failure: Failure.wrapping(error).code)
+            throw error
+        }
+    }
+
+    private func run(
+        _ plan: Plan, _ session: Session, holding lock: PlanLock
+    ) async throws -> (Manifest, [String: Failure]) {
         let repository = try await session.repository(plan, uploadLimit: limitUpload?.bytes, concurrency: concurrency)
         let backup = Backup(
             repository: repository, registry: session.registry, clock: session.clock, progress: session.progress)

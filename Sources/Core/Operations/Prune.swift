@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+public import Domain
+import Retention
+
+/// Removes what a plan's policy keeps no longer, in two phases: a signed mark, and, when the grace time is over and the
+/// decision still stands, the bundle. A prune that is killed is finished by the next; several at once do no harm.
+public struct Prune: Sendable {
+    let repository: any RetentionRepository
+    let memory: any RetentionMemory
+    let clock: any WallClock
+    let progress: any ProgressListener
+
+    /// Seconds after which a run without a manifest counts as dead, whatever the grace time: longer than any backup takes.
+    public static let deadAfter = 7 * 86400
+
+    public init(
+        repository: any RetentionRepository, memory: any RetentionMemory, clock: any WallClock,
+        progress: any ProgressListener
+    ) {
+        self.repository = repository
+        self.memory = memory
+        self.clock = clock
+        self.progress = progress
+    }
+
+    /// What to do.
+    public struct Request: Sendable {
+        public var plan: Plan
+        /// Mark and remove; otherwise only tell.
+        public var applies: Bool
+        /// Accept that bundles are gone that were there before.
+        public var forgetsMissing: Bool
+        public var host: String
+        public var tool: String
+
+        public init(plan: Plan, applies: Bool, forgetsMissing: Bool = false, host: String, tool: String) {
+            self.plan = plan
+            self.applies = applies
+            self.forgetsMissing = forgetsMissing
+            self.host = host
+            self.tool = tool
+        }
+    }
+
+    /// - Returns: what was decided and done. With `blockers`, nothing was removed after they were found.
+    /// - Throws: when the store cannot be reached; what was done until then is finished by the next prune.
+    public func run(_ request: Request) async throws -> PruneReport {
+        _ = try await repository.descriptor()
+        progress.report(.phase("decide"))
+        let now = clock.now()
+        let snapshot = try await RetentionSnapshot.load(request.plan, from: repository, at: now)
+        let decisions = Retention.decide(snapshot.bundles, policy: request.plan.policy, now: now)
+        let checks = PruneChecks(repository: repository, memory: memory, plan: request.plan)
+        let blockers = try await checks.blockers(
+            snapshot, decisions, expected: request.forgetsMissing ? [] : try memory.knownBundles())
+        var report = report(request, snapshot, decisions, blockers)
+        guard request.applies, blockers.isEmpty else { return report }
+        try memory.setKnownBundles(snapshot.bundles.map(\.id))
+        try await mark(&report, snapshot, request)
+        try await sweep(&report, snapshot, request, checks)
+        return report
+    }
+
+    private func grace(_ plan: Plan) -> Int { plan.policy?.grace ?? RetentionPolicy.standardGrace }
+
+    private func report(
+        _ request: Request, _ snapshot: RetentionSnapshot, _ decisions: [RetentionDecision],
+        _ blockers: [PruneReport.Blocker]
+    ) -> PruneReport {
+        let grace = grace(request.plan)
+        let entries = decisions.map { decision -> PruneReport.Entry in
+            let due = snapshot.standings[decision.bundle]?.mark?.at.adding(grace)
+            let state: PruneReport.State =
+                decision.action == .keep
+                ? .kept : due.map { $0 <= snapshot.at ? .due : .marked } ?? .unmarked
+            return PruneReport.Entry(
+                decision: decision, state: state, due: decision.action == .keep ? nil : due,
+                storedBytes: snapshot.manifests[decision.bundle]?.manifest.storedBytes)
+        }
+        let leftovers = snapshot.uncommitted.map { id -> PruneReport.Leftover in
+            // The rest of a bundle whose manifest a prune removed needs no second grace time.
+            if snapshot.standings[id]?.mark != nil { return .init(bundle: id, state: .due) }
+            let due = id.started.adding(max(grace, Self.deadAfter))
+            return .init(bundle: id, state: due <= snapshot.at ? .due : .kept, due: due)
+        }
+        return PruneReport(
+            plan: request.plan.name, repository: repository.location, at: snapshot.at, applied: request.applies,
+            graceSeconds: grace, bundles: entries, leftovers: leftovers, blockers: blockers,
+            notes: snapshot.standings.values.flatMap(\.unbelieved).sorted())
+    }
+
+    /// Writes down what is to be removed, and takes back what a policy marked and now keeps: a later change of mind gets its
+    /// whole grace time.
+    private func mark(
+        _ report: inout PruneReport, _ snapshot: RetentionSnapshot, _ request: Request
+    ) async throws {
+        progress.report(.phase("mark"))
+        for index in report.bundles.indices {
+            try Task.checkCancellation()
+            let entry = report.bundles[index]
+            let id = entry.decision.bundle
+            let mark = snapshot.standings[id]?.mark
+            let kind: RetentionRecord.Kind
+            switch entry.state {
+            case .unmarked: kind = .expired
+            case .kept where mark?.kind == .expired: kind = .kept
+            default: continue
+            }
+            guard let digest = try await digest(id, snapshot) else { continue }
+            let record = RetentionRecord(
+                bundle: id, manifest: digest, kind: kind, at: max(snapshot.at, mark?.at.adding(1) ?? snapshot.at),
+                reason: entry.decision.reasons.map(\.text).joined(separator: "; "), host: request.host,
+                tool: request.tool)
+            let made = try await repository.record(record, plan: request.plan)
+            guard kind == .expired else { continue }
+            report.bundles[index].state = .marked
+            report.bundles[index].due = made.at.adding(report.graceSeconds)
+        }
+    }
+
+    private func digest(_ id: BundleID, _ snapshot: RetentionSnapshot) async throws -> SHA256Digest? {
+        if let known = snapshot.manifests[id]?.sha256 { return known }
+        return try await repository.manifestDigest(id)
+    }
+
+    /// Removes what is due, once everything was looked at anew: what was committed, held or taken back meanwhile counts.
+    private func sweep(
+        _ report: inout PruneReport, _ first: RetentionSnapshot, _ request: Request, _ checks: PruneChecks
+    ) async throws {
+        let isDue = report.bundles.contains { $0.state == .due } || report.leftovers.contains { $0.state == .due }
+        guard isDue else { return }
+        progress.report(.phase("remove"))
+        let snapshot = try await RetentionSnapshot.load(
+            request.plan, from: repository, at: clock.now(), known: first.manifests)
+        let decisions = Retention.decide(snapshot.bundles, policy: request.plan.policy, now: snapshot.at)
+        report.blockers = try await checks.blockers(snapshot, decisions, expected: first.bundles.map(\.id))
+        guard report.blockers.isEmpty else { return }
+        var remaining = Set(snapshot.bundles.map(\.id))
+        var users: [BundleID: [BundleID]] = [:]
+        for bundle in snapshot.bundles { for base in bundle.bases { users[base, default: []].append(bundle.id) } }
+        let standing = Dictionary(uniqueKeysWithValues: decisions.map { ($0.bundle, $0) })
+        // Newest first: what refers to a base goes before it.
+        for index in report.bundles.indices.reversed() where report.bundles[index].state == .due {
+            try Task.checkCancellation()
+            let id = report.bundles[index].decision.bundle
+            guard remaining.contains(id) else {
+                report.bundles[index].state = .removed
+                continue
+            }
+            guard let decision = standing[id], decision.action == .remove, let mark = snapshot.standings[id]?.mark,
+                mark.at.adding(report.graceSeconds) <= snapshot.at
+            else {
+                report.bundles[index].state = .kept
+                if let decision = standing[id] { report.bundles[index].decision = decision }
+                report.bundles[index].due = nil
+                continue
+            }
+            if let user = users[id]?.last(where: { remaining.contains($0) }) {
+                retain(&report.bundles[index], "\(user), which refers to it, is still there")
+                continue
+            }
+            do {
+                let outcome = try await repository.remove(id)
+                remaining.remove(id)
+                report.bundles[index].state = .removed
+                if let failure = outcome.failure {
+                    report.leftovers.append(
+                        .init(
+                            bundle: id, state: .retained,
+                            retained: "\(outcome.left) objects are left: \(failure.summary)"))
+                }
+            } catch let failure as Failure where failure.code == .storageDenied || failure.code == .storageFailed {
+                retain(&report.bundles[index], failure.summary)
+            }
+        }
+        try await clear(&report)
+        try memory.setKnownBundles(remaining.sorted())
+    }
+
+    private func retain(_ entry: inout PruneReport.Entry, _ reason: String) {
+        entry.state = .retained
+        entry.retained = reason
+    }
+
+    /// Removes what dead runs and unfinished removals left.
+    private func clear(_ report: inout PruneReport) async throws {
+        for index in report.leftovers.indices where report.leftovers[index].state == .due {
+            try Task.checkCancellation()
+            guard let outcome = try await repository.removeUncommitted(report.leftovers[index].bundle) else {
+                report.leftovers[index].state = .kept
+                continue
+            }
+            report.leftovers[index].state = outcome.left == 0 ? .removed : .retained
+            report.leftovers[index].retained = outcome.failure.map {
+                "\(outcome.left) objects are left: \($0.summary)"
+            }
+        }
+    }
+}
+
+extension Timestamp {
+    /// So many seconds later.
+    func adding(_ seconds: Int) -> Timestamp {
+        Timestamp(seconds: self.seconds + Int64(seconds), nanoseconds: nanoseconds)
+    }
+}
