@@ -58,12 +58,16 @@ final class SnapshotSession: Sendable {
 
     private static func opening(_ settings: PostgreSQLSettings) -> String {
         // Time-outs of the role or the database must not end the transaction under a long dump; row_security off makes
-        // a hidden row an error instead of a wrong count.
+        // a hidden row an error instead of a wrong count. A server that counts, or waits for a lock, looks every few
+        // seconds whether somebody still listens (from 14, where the system can tell), so that no transaction stays
+        // open behind a salvor that was killed.
         """
         SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
         SET lock_timeout = \(SQLText.literal(settings.lockTimeout)); SET row_security = off; SET search_path = pg_catalog;
         SELECT set_config(name, '0', false) IS NULL FROM pg_settings WHERE name IN ('transaction_timeout', \
         'idle_session_timeout');
+        SELECT set_config(name, '2s', false) IS NULL FROM pg_settings WHERE name = 'client_connection_check_interval' \
+        AND version() ~ 'linux';
         BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY
         """
     }
