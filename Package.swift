@@ -39,6 +39,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
@@ -100,7 +101,7 @@ let package = Package(
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
-        ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb]),
+        ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb, grdbSQLite]),
 
         // Apps: the composition root.
         .executableTarget(

@@ -66,6 +66,24 @@ struct ServerSite: Sendable {
         }
     }
 
+    /// Running programs that salvor started for this site, known by what they inherited, and salvor itself, with the bytes
+    /// they have written.
+    func programs() throws -> [(line: String, written: Int)] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid in
+            let files = FileManager.default
+            guard Int(pid) != nil, let variables = files.contents(atPath: "/proc/\(pid)/environ"),
+                String(decoding: variables, as: UTF8.self).contains("SALVOR_CONFIG=\(site.folder.path)/"),
+                let line = files.contents(atPath: "/proc/\(pid)/cmdline"), !line.isEmpty
+            else { return nil }
+            let text = String(decoding: line.map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
+            // gpg's agents serve the keyrings beyond a command; a scratch server holds a staged copy.
+            if text.contains("gpg-agent") || text.contains("redis-server") { return nil }
+            let counts = String(decoding: files.contents(atPath: "/proc/\(pid)/io") ?? Data(), as: UTF8.self)
+            let written = counts.split(separator: "\n").first { $0.hasPrefix("wchar: ") }?.dropFirst(7)
+            return (text, written.flatMap { Int($0) } ?? 0)
+        }
+    }
+
     func sessions() async throws -> String {
         try await postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'salvor'")
     }

@@ -64,6 +64,30 @@ struct RoundTripTests {
         }
     }
 
+    @Test("after a restore the planner knows every table: statistics are gathered before the databases go live")
+    func statistics() async throws {
+        try await withServers(15) { servers in
+            let server = servers[0]
+            try await Sample.fill(server)
+            let captured = try await Captured(try Fixture.adapter(server, ["databases": Fixture.text("app")]))
+            try await server.sql("DROP DATABASE app")
+            try await (try Fixture.adapter(server)).restoreWhole(captured.restore())
+            // Tables, partitions and materialized views with rows, that the planner knows nothing of.
+            let unknown = """
+                SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+                WHERE relkind IN ('r', 'm') AND nspname !~ '^pg_|^information_schema$' AND pg_relation_size(c.oid) > 0
+                AND (reltuples <= 0 OR NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = c.oid)
+                    OR pg_stat_get_last_analyze_time(c.oid) IS NULL)
+                """
+            #expect(try await server.sql(unknown, database: "app") == "")
+            #expect(
+                try await server.sql(
+                    "SELECT reltuples FROM pg_class WHERE oid = 'sales.customer'::regclass", database: "app") == "500")
+            let columns = "SELECT count(*) FROM pg_stats WHERE schemaname = 'sales' AND tablename = 'customer'"
+            #expect(Int(try await server.sql(columns, database: "app")) ?? 0 > 0)
+        }
+    }
+
     @Test("two captures of an unchanged server are the same bytes")
     func unchanged() async throws {
         try await withServers(15) { servers in

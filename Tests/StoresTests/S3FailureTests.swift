@@ -55,6 +55,15 @@ import Testing
         await expect(.storageClockSkew, "clock is wrong: it is 60 minutes behind the store's", from: slow)
     }
 
+    @Test("The store tells its own time, whatever this host's clock says within the store's tolerance")
+    func time() async throws {
+        let server = try await SeaweedFS.shared().plain
+        let bucket = try await Buckets.shared.bucket(at: server)
+        let fast = try S3Store.under(test: server, bucket: bucket, prefix: "x", clock: ShiftedClock(seconds: 10 * 60))
+        let time = try #require(try await fast.time())
+        #expect(abs(time.seconds - SystemClock().now().seconds) < 30, "\(time)")
+    }
+
     @Test("A missing bucket is not an empty repository")
     func missingBucket() async throws {
         let server = try await SeaweedFS.shared().plain

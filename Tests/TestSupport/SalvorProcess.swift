@@ -30,10 +30,11 @@ public struct SalvorProcess: Sendable {
         return candidates.compactMap { $0 }.first { FileManager.default.isExecutableFile(atPath: $0) } ?? "salvor"
     }
 
-    /// Runs to the end, or until `signal` is sent: after `delay` seconds, or as soon as `moment` says so.
+    /// Runs to the end, or until `signal` is sent: after `delay` seconds, or as soon as `moment` says so. `started` is
+    /// told the process's id.
     public func run(
         _ arguments: [String], after delay: Double? = nil, when moment: (@Sendable () -> Bool)? = nil,
-        signal: Int32 = 9
+        signal: Int32 = 9, started: (@Sendable (Int32) -> Void)? = nil
     ) async throws -> Outcome {
         try await Blocking.run {
             let files = try TemporaryDirectory("salvor")
@@ -46,6 +47,7 @@ public struct SalvorProcess: Sendable {
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files("out")))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files("err")))
             try process.run()
+            started?(process.processIdentifier)
             if let delay {
                 // The moment of the kill is the test's input, not a wait for something to happen.
                 usleep(UInt32(delay * 1_000_000))

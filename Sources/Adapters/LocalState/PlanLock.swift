@@ -23,17 +23,35 @@ public final class PlanLock: Sendable {
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let error = errno
-            close(descriptor)
+            // What is thrown from here on lets the instance go, and its end closes the descriptor: not twice, since the
+            // number may be somebody else's by then.
             guard error == EWOULDBLOCK else {
                 throw Failure(.localInput, "unable to lock '\(file)': \(String(cString: strerror(error)))")
             }
+            let holder = Self.holder(descriptor)
             throw Failure(
-                .locked, "another \(purpose.isEmpty ? "run" : purpose) of plan '\(plan)' is under way on this host",
+                .locked,
+                "another \(purpose.isEmpty ? "run" : purpose) of plan '\(plan)' is under way on this host"
+                    + (holder.map { ", in process \($0)" } ?? ""),
                 hint: "Wait for it to end; 'fuser \(file)' names its process.")
         }
+        // For the words above only: the lock is the kernel's, so a failing write is no reason to stop.
+        _ = ftruncate(descriptor, 0)
+        let note = Array("\(getpid())\n".utf8)
+        _ = pwrite(descriptor, note, note.count, 0)
+    }
+
+    /// The process that says it holds the lock, if it is alive.
+    private static func holder(_ descriptor: Int32) -> pid_t? {
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        guard count > 0, let line = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").first,
+            let pid = pid_t(line), pid > 1, kill(pid, 0) == 0 || errno == EPERM
+        else { return nil }
+        return pid
     }
 
     deinit {
-        close(descriptor)
+        if descriptor >= 0 { close(descriptor) }
     }
 }

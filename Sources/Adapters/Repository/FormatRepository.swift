@@ -62,6 +62,10 @@ public struct FormatRepository: BundleRepository {
         return descriptor
     }
 
+    public func storeFacts() async throws -> (time: Timestamp?, room: UInt64?) {
+        (try await store.time(), try await store.room())
+    }
+
     public func descriptor() async throws -> RepositoryDescriptor {
         do {
             return try CanonicalJSON.decode(

@@ -33,6 +33,10 @@ public struct ReadOnlyStore: Store {
         try await base.folders(under: prefix)
     }
 
+    public func time() async throws -> Timestamp? { try await base.time() }
+
+    public func room() async throws -> UInt64? { try await base.room() }
+
     /// Throws `storageDenied`.
     public func delete(_ key: String) async throws {
         throw refusal("deleting '\(key)'")

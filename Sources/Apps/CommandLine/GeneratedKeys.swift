@@ -67,7 +67,10 @@ struct GeneratedKeys {
             let secretKey = try await generation.exportSecret(fingerprint)
             let name = "salvor-\(plan.name)-\(fingerprint.suffix(8).lowercased())"
             try folder.write("\(name).secret.asc", secretKey)
-            try folder.write("\(name).recovery-sheet.txt", Array(sheet(fingerprint, "\(name).secret.asc").utf8))
+            let sheet = RecoverySheet(
+                plan: plan, recipient: fingerprint, signer: await signerFingerprint(), folder: recoveryDirectory,
+                secretFile: "\(name).secret.asc", host: host, made: SystemClock().now())
+            try folder.write("\(name).recovery-sheet.txt", Array(sheet.text.utf8))
             let file = URL(fileURLWithPath: path)
             try StateDirectory(file.deletingLastPathComponent().path).write(file.lastPathComponent, publicKey)
             await Self.stopAgent(home)
@@ -83,28 +86,15 @@ struct GeneratedKeys {
         }
     }
 
-    private func sheet(_ fingerprint: String, _ secretFile: String) -> String {
-        """
-        SALVOR RECOVERY SHEET
-
-        Print this page and keep it with the file '\(secretFile)', away from the machines it protects.
-        Without that file nobody can read the backups, you included. Who has it can read them all.
-
-        plan         \(plan.name)
-        repository   \(plan.repository.store)
-        recipient    \(fingerprint)
-        made on      \(host), \(SystemClock().now())
-
-        To recover with salvor, on any machine:
-            export GNUPGHOME=$(mktemp -d)
-            gpg --import \(secretFile)
-            gpg --import SIGNER.gpg            (the signer's public key, from the repository's keys/ folder)
-            salvor --config PLAN restore latest --dry-run
-
-        To recover without salvor (needs sh, gpg, zstd, tar, awk, dd, sha256sum):
-            read RECOVER.md in the repository, then run recover.sh from there.
-
-        """
+    /// The key that will sign, for the sheet; nil when it cannot be told yet, which the sheet then says.
+    private func signerFingerprint() async -> String? {
+        let keyring = Keyring()
+        // Whether there is a usable signer is for the repository to judge, with words of its own.
+        if let name = plan.encryption.signer { return (try? await keyring.signingKey(name))?.fingerprint }
+        // As above.
+        let keys = (try? await keyring.secretKeys()) ?? []
+        let able = keys.filter { $0.parts.contains { $0.canSign && $0.hasSecret } }
+        return able.count == 1 ? able.first?.fingerprint : nil
     }
 
     private static func stopAgent(_ home: String) async {

@@ -3,6 +3,7 @@ import Archiving
 import Compression
 import Domain
 import Encryption
+import SQLite
 import Transfer
 
 /// This program's version and those of the C libraries it runs with.
@@ -19,17 +20,37 @@ enum Versions {
         // A library that cannot tell its version is refused by `requireLoadedLibraries` before this is printed.
         [
             ("libzstd", CompressionLibrary.version), ("gpgme", (try? EncryptionLibrary.version()) ?? "unusable"),
-            ("libcurl", TransferLibrary.version),
+            ("libcurl", TransferLibrary.version), ("libarchive", ArchivingLibrary.version),
+            ("sqlite", SQLiteLibrary.version),
+        ]
+    }
+
+    /// What `requireLoadedLibraries` compares; gpgme and libcurl look for themselves when they are started.
+    private static var comparable: [(name: String, loaded: String, built: String, isCompatible: Bool, package: String)]
+    {
+        [
+            (
+                "libzstd", CompressionLibrary.version, CompressionLibrary.builtAgainst,
+                CompressionLibrary.isCompatible, "libzstd1"
+            ),
+            (
+                "libarchive", ArchivingLibrary.version, ArchivingLibrary.builtAgainst, ArchivingLibrary.isCompatible,
+                "libarchive13"
+            ),
+            (
+                "sqlite", SQLiteLibrary.version, SQLiteLibrary.builtAgainst, SQLiteLibrary.isCompatible,
+                "libsqlite3-0"
+            ),
         ]
     }
 
     /// A library older than the headers this was built with may lack what the code counts on.
     static func requireLoadedLibraries() throws {
-        guard CompressionLibrary.isCompatible else {
+        for library in comparable where !library.isCompatible {
             throw Failure(
                 .programMissing,
-                "libzstd \(CompressionLibrary.version) is older than \(CompressionLibrary.builtAgainst), which salvor was built for",
-                hint: "Install a newer libzstd1.")
+                "\(library.name) \(library.loaded) is loaded, but salvor was built for \(library.built) or newer of that major version",
+                hint: "Install a newer \(library.package).")
         }
         do {
             _ = try EncryptionLibrary.version()

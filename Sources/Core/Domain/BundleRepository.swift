@@ -218,6 +218,9 @@ public protocol BundleRepository: Sendable {
     /// host could decrypt.
     func keyChecks(plan: Plan, at now: Timestamp) async -> [Check]
 
+    /// As the store tells: its clock, and the bytes that can still be written.
+    func storeFacts() async throws -> (time: Timestamp?, room: UInt64?)
+
     /// Stored size of a bundle's objects by key, for `show`.
     func segmentTable(_ id: BundleID) async throws -> SegmentTable
 }

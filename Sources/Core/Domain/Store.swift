@@ -32,9 +32,21 @@ public protocol Store: Sendable {
 
     /// Removes an object; succeeds when it is not there.
     func delete(_ key: String) async throws
+
+    /// What the store's own clock says; nil: it has none but this host's, or does not tell.
+    func time() async throws -> Timestamp?
+
+    /// Bytes that can still be written; nil: nobody knows.
+    func room() async throws -> UInt64?
 }
 
 extension Store {
+    /// Nobody's clock but this host's.
+    public func time() async throws -> Timestamp? { nil }
+
+    /// Unknown.
+    public func room() async throws -> UInt64? { nil }
+
     /// Reads a whole object into memory.
     public func get(_ key: String) async throws -> [UInt8] {
         try await get(key, range: nil)

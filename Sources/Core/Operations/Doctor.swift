@@ -5,10 +5,31 @@ public import Domain
 public struct Doctor: Sendable {
     let registry: AdapterRegistry
     let clock: any WallClock
+    let folders: [Folder]
 
-    public init(registry: AdapterRegistry, clock: any WallClock) {
+    /// - Parameter folders: those of this host that a run fills.
+    public init(registry: AdapterRegistry, clock: any WallClock, folders: [Folder] = []) {
         self.registry = registry
         self.clock = clock
+        self.folders = folders
+    }
+
+    /// A folder of this host with the room it has.
+    public struct Folder: Sendable {
+        /// What it is for, such as `state directory`.
+        public var name: String
+        public var path: String
+        /// Bytes that can still be written; nil: nobody knows.
+        public var room: UInt64?
+        /// How to do with less, or elsewhere: one sentence.
+        public var remedy: String
+
+        public init(name: String, path: String, room: UInt64?, remedy: String) {
+            self.name = name
+            self.path = path
+            self.room = room
+            self.remedy = remedy
+        }
     }
 
     /// Checks of one subject: the repository, the keys, a source.
@@ -60,6 +81,7 @@ public struct Doctor: Sendable {
                         "clock", .failed, "the repository is from the future: \(descriptor.created)",
                         remedy: "Set this host's clock; bundle names and ages depend on it."))
             }
+            checks += try await surroundingChecks(plan, repository)
             checks += try await proofChecks(plan, repository)
             return checks
         } catch {

@@ -11,14 +11,13 @@ public final class EphemeralKey: Sendable {
     /// Decrypts what was made for it.
     public var opener: Opener { Opener(home: home.path) }
     private let home: PrivateHome
-    private static let prefix = "salvor-key"
 
     private init(home: PrivateHome, recipient: Recipient) {
         self.home = home
         self.recipient = recipient
     }
 
-    /// Makes a pair, in about a tenth of a second. What a killed run left is removed first.
+    /// Makes a pair, in about a tenth of a second.
     ///
     /// - Parameter base: a folder kept in memory; nil: `$XDG_RUNTIME_DIR`, else `/dev/shm`.
     /// - Throws: `EncryptionError.notMemoryBacked` when the folder is on a disk, or what making a key throws; nothing is
@@ -26,8 +25,7 @@ public final class EphemeralKey: Sendable {
     public static func make(in base: String? = nil) async throws -> EphemeralKey {
         let base = try base ?? defaultBase()
         guard isMemoryBacked(base) else { throw EncryptionError.notMemoryBacked(path: base) }
-        PrivateHome.removeAbandoned(prefix: prefix, in: base)
-        let home = try PrivateHome(prefix: prefix, in: base)
+        let home = try PrivateHome(prefix: "salvor-key", in: base)
         do {
             let keyring = Keyring(home: home.path)
             let fingerprint = try await KeyGeneration(home: home.path).makeRecipient(userID: "salvor run key")

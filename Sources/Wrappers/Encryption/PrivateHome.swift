@@ -14,21 +14,33 @@ final class PrivateHome: Sendable {
     private let lock: Int32
     private static let lockName = "in-use"
 
+    /// Makes one, and removes what killed runs of this user left beside it: a killed process cannot tidy up after itself.
+    ///
     /// - Parameter base: where to make it; nil: the temporary folder.
     /// - Throws: `EncryptionError.file`.
     init(prefix: String, in base: String? = nil) throws {
         let base = base ?? FileManager.default.temporaryDirectory.path
+        Self.removeAbandoned(prefix: prefix, in: base)
+        var made = try Self.make("\(base)/\(prefix)-XXXXXX")
+        // Between its making and its locking, a folder looks abandoned to others: one that was lost so is made again.
+        // Where nothing can be locked, nothing is taken for abandoned.
+        for _ in 0..<3 where made.lock < 0 {
+            Self.remove(made.path)
+            made = try Self.make("\(base)/\(prefix)-XXXXXX")
+        }
+        (path, lock) = made
+    }
+
+    private static func make(_ pattern: String) throws -> (path: String, lock: Int32) {
         // mkdtemp makes it with mode 0700 and a name nobody could plant before.
-        var template = Array("\(base)/\(prefix)-XXXXXX".utf8CString)
+        var template = Array(pattern.utf8CString)
         let made = template.withUnsafeMutableBufferPointer { buffer in
             buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
         }
         guard let made else {
-            throw EncryptionError.file(
-                path: "\(base)/\(prefix)-XXXXXX", call: "create", reason: String(cString: strerror(errno)))
+            throw EncryptionError.file(path: pattern, call: "create", reason: String(cString: strerror(errno)))
         }
-        path = made
-        lock = Self.takeLock("\(made)/\(Self.lockName)", O_CREAT)
+        return (made, takeLock("\(made)/\(lockName)", O_CREAT))
     }
 
     deinit {
@@ -36,8 +48,7 @@ final class PrivateHome: Sendable {
         if lock >= 0 { Glibc.close(lock) }
     }
 
-    /// Removes what killed runs of this user left in `base`: a killed process cannot tidy up after itself.
-    static func removeAbandoned(prefix: String, in base: String) {
+    private static func removeAbandoned(prefix: String, in base: String) {
         // Whatever cannot be listed or opened is not ours to remove.
         for name in (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? [] {
             guard name.hasPrefix("\(prefix)-") else { continue }

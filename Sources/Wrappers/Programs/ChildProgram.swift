@@ -31,6 +31,8 @@ public enum ChildProgram {
     ///   - standardErrorLine: called with every line of standard error, on a thread of its own.
     /// - Throws: `NotStarted`, `CancellationError`, and whatever `body` throws, after the child's process group was ended
     ///   (TERM, after 5 s KILL) and reaped.
+    ///
+    /// The child gets TERM, too, when this process is gone without a word, as by KILL: see `Orphans`.
     public static func run<Result: Sendable>(
         _ name: String, _ arguments: [String], environment: [String: String] = [:],
         standardErrorLine: (@Sendable ([UInt8]) -> Void)? = nil,
@@ -38,6 +40,7 @@ public enum ChildProgram {
     ) async throws -> (Result, Exit) {
         // A write to a child that is gone must be an error here, not the end of salvor.
         signal(SIGPIPE, SIG_IGN)
+        let (started, words) = await Orphans.ending(name, arguments, environment: environment)
         let (inputRead, inputWrite) = try pipe()
         let (outputRead, outputWrite) = try pipe()
         let (errorRead, errorWrite) = try pipe()
@@ -51,7 +54,7 @@ public enum ChildProgram {
             uniqueKeysWithValues: environment.map { (Environment.Key(stringLiteral: $0.key), Optional($0.value)) })
         do {
             let result = try await Subprocess.run(
-                name.contains("/") ? .path(FilePath(name)) : .name(name), arguments: Arguments(arguments),
+                started.contains("/") ? .path(FilePath(started)) : .name(started), arguments: Arguments(words),
                 environment: .inherit.updating(overrides), platformOptions: options,
                 input: .fileDescriptor(inputRead, closeAfterSpawningProcess: true),
                 output: .fileDescriptor(outputWrite, closeAfterSpawningProcess: true),

@@ -11,12 +11,25 @@ struct Psql: Sendable {
 
     /// Decodes the rows of a query, by column name in snake case.
     func rows<Row: Decodable & Sendable>(_ type: Row.Type, _ query: String, _ database: String) async throws -> [Row] {
-        try Self.decode(type, try await text(Self.prelude + Self.asJSON(query), database))
+        try Self.decode(type, try await text(prelude + Self.asJSON(query), database))
     }
 
-    /// Puts aside what roles and databases may have set: time-outs, read-only transactions, and a search path on which
-    /// somebody's function stands before PostgreSQL's own.
-    static let prelude = "SET statement_timeout = 0; SET search_path = pg_catalog;\n"
+    /// Puts aside what roles and databases may have set: time-outs, and a search path on which somebody's function stands
+    /// before PostgreSQL's own. A question waits for a lock no longer than a dump does.
+    private var prelude: String {
+        "SET search_path = pg_catalog;\n" + Self.patience
+            + "SET lock_timeout = \(SQLText.literal(programs.settings.lockTimeout));\n"
+    }
+
+    /// No time-out, but not for ever either: a server that runs a long statement or waits for a lock looks every few
+    /// seconds whether somebody still listens (from 14, where the system can tell), so that no transaction stays open
+    /// behind a salvor that was killed.
+    static let patience = """
+        SET statement_timeout = 0;
+        SELECT pg_catalog.set_config(name, '2s', false) FROM pg_catalog.pg_settings
+        WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux' \\g /dev/null
+
+        """
 
     /// Runs `script` and gives what it prints.
     func text(_ script: String, _ database: String) async throws -> [UInt8] {

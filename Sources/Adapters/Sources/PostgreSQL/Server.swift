@@ -69,7 +69,7 @@ struct Server: Sendable {
     func execute(_ script: String, in database: String? = nil) async throws {
         // Statements in a restored database (ANALYZE) may run functions that rely on its own search path.
         let prelude =
-            (database == nil ? Psql.prelude : "SET statement_timeout = 0;\n")
+            (database == nil ? "SET search_path = pg_catalog;\n" : "") + Psql.patience
             + "SET default_transaction_read_only = off; SET lock_timeout = 0;\n"
         _ = try await Psql(programs: programs).text(prelude + script, database ?? home)
     }

@@ -59,13 +59,13 @@ final class SnapshotSession: Sendable {
     private static func opening(_ settings: PostgreSQLSettings) -> String {
         // Time-outs of the role or the database must not end the transaction under a long dump; row_security off makes
         // a hidden row an error instead of a wrong count.
-        """
-        SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-        SET lock_timeout = \(SQLText.literal(settings.lockTimeout)); SET row_security = off; SET search_path = pg_catalog;
-        SELECT set_config(name, '0', false) IS NULL FROM pg_settings WHERE name IN ('transaction_timeout', \
-        'idle_session_timeout');
-        BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY
-        """
+        Psql.patience + """
+            SET idle_in_transaction_session_timeout = 0;
+            SET lock_timeout = \(SQLText.literal(settings.lockTimeout)); SET row_security = off; SET search_path = pg_catalog;
+            SELECT set_config(name, '0', false) IS NULL FROM pg_settings WHERE name IN ('transaction_timeout', \
+            'idle_session_timeout');
+            BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY
+            """
     }
 
     /// Sends a script and reads the last line printed before the marker.

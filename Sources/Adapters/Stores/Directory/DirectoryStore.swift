@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ByteStreams
 public import Domain
+import Foundation
 import Synchronization
 
 /// A repository in a directory. Folders are made with mode 0700, files with 0600.
@@ -32,6 +33,14 @@ public struct DirectoryStore: Store {
         try await CancellationFlag.run { flag in
             if !tidying.isDone.exchange(true, ordering: .relaxed) { try files.removeAbandoned() }
             try files.write(key, body, mayReplace: condition == .none, cancellation: flag)
+        }
+    }
+
+    public func room() async throws -> UInt64? {
+        let root = files.root
+        return try await Blocking.run {
+            // A folder that is not there is told by whoever needs it.
+            (try? FileManager.default.attributesOfFileSystem(forPath: root)[.systemFreeSize] as? NSNumber)?.uint64Value
         }
     }
 

@@ -69,6 +69,13 @@ extension S3Store {
     }
 
     /// One page, tried again until it is whole and readable.
+    public func time() async throws -> Timestamp? {
+        var call = S3Connection.Call(method: "GET", key: nil, what: "asking \(location) for its time")
+        call.query = [(name: "list-type", value: "2"), (name: "max-keys", value: "1")]
+        call.query.append((name: "prefix", value: connection.location.prefix))
+        return try await connection.send(call).response.header("Date").flatMap(HTTPDate.parse)
+    }
+
     func listPage(prefix: String, delimiter: String?, token: String?, count: Int) async throws -> ListReply {
         let what = "'\(prefix)' in \(location)"
         var call = S3Connection.Call(method: "GET", key: nil, what: "listing \(what)")

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Domain
+import Foundation
+import LocalState
 import Operations
 import Reporting
 
@@ -14,12 +16,25 @@ struct DoctorCommand: AsyncParsableCommand {
     @Argument(help: "The plans; none: every plan.")
     var plans: [String] = []
 
+    private static func folders(_ session: Session) -> [Doctor.Folder] {
+        let temporary = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
+        return [
+            Doctor.Folder(
+                name: "state directory", path: session.state.path, room: DiskRoom.free(session.state.path),
+                remedy: "Make room, name another with --state-dir, or do without base copies (local-base: off)."),
+            Doctor.Folder(
+                name: "temporary directory", path: temporary, room: DiskRoom.free(temporary),
+                remedy: "Make room, or set TMPDIR to a larger disk."),
+        ]
+    }
+
     func run() async throws {
         let session = try Session(global)
         let chosen = try plans.isEmpty ? session.plans : plans.map { try session.plan($0) }
         var sections: [Doctor.Section] = []
+        let folders = Self.folders(session)
         for plan in chosen {
-            sections += await Doctor(registry: session.registry, clock: session.clock)
+            sections += await Doctor(registry: session.registry, clock: session.clock, folders: folders)
                 .run(plan, try await session.repository(plan))
         }
         let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
