@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What became of one run of a command over a plan, whatever the outcome: an object of its own, signed like a manifest,
+/// never changed. Written on the host first, and stored as soon as the repository can be reached.
+public struct RunRecord: Codable, Sendable, Equatable {
+    public var format: Int
+    /// Id of the repository; empty until it is signed.
+    public var repository: String
+    /// Made like a bundle's id; the bundle's own id when the run committed one.
+    public var id: BundleID
+    public var kind: Kind
+    public var started: Timestamp
+    public var finished: Timestamp
+    public var outcome: Outcome
+    /// Why it is not `ok`; nil: it is.
+    public var failure: RecordedFailure?
+    /// The bundle it committed, validated or restored; nil: none.
+    public var bundle: BundleID?
+    /// Whether it was about all sources of the plan: a run of some says nothing about the plan's nights.
+    public var isWhole: Bool
+    /// In the order of the plan; those that were not reached are absent.
+    public var sources: [RecordedSource]
+    /// Bytes captured, and stored for them.
+    public var rawBytes: UInt64
+    public var storedBytes: UInt64
+    public var host: String
+    /// `salvor 0.1.0`.
+    public var tool: String
+    /// Fingerprint of the key that signed; empty until it is signed.
+    public var signer: String
+
+    /// What was run.
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        case backup, validate, prune, restore, drill
+    }
+
+    /// How it ended.
+    public enum Outcome: String, Codable, Sendable, CaseIterable {
+        case ok
+        /// Some sources failed; a bundle of the others was committed.
+        case partial
+        case failed
+        /// It was killed, or its host stopped: noticed by the next run, which cannot know when.
+        case died
+    }
+
+    /// An empty record of a run that begins.
+    public init(id: BundleID, kind: Kind, isWhole: Bool, host: String, tool: String) {
+        format = currentFormat
+        repository = ""
+        self.id = id
+        self.kind = kind
+        started = id.started
+        finished = id.started
+        outcome = .ok
+        self.isWhole = isWhole
+        sources = []
+        rawBytes = 0
+        storedBytes = 0
+        self.host = host
+        self.tool = tool
+        signer = ""
+    }
+
+    public var plan: String { id.plan }
+}
+
+/// A failure as it is kept: without what belongs to one process.
+public struct RecordedFailure: Codable, Sendable, Equatable {
+    /// Stable code of docs/errors.md.
+    public var code: String
+    public var message: String
+    /// The next step, if one is known.
+    public var hint: String?
+
+    public init(_ failure: Failure) {
+        code = failure.code.text
+        message = failure.summary
+        hint = failure.hint
+    }
+
+    public init(code: String, message: String, hint: String? = nil) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
+}
+
+/// One source's part of a run.
+public struct RecordedSource: Codable, Sendable, Equatable {
+    public var name: String
+    /// nil: it was captured.
+    public var failure: RecordedFailure?
+    /// How often it was tried; 1 unless the plan says `retries`.
+    public var attempts: Int
+    public var seconds: Double
+    public var rawBytes: UInt64
+    public var storedBytes: UInt64
+
+    public init(
+        name: String, failure: RecordedFailure? = nil, attempts: Int = 1, seconds: Double, rawBytes: UInt64,
+        storedBytes: UInt64
+    ) {
+        self.name = name
+        self.failure = failure
+        self.attempts = attempts
+        self.seconds = seconds
+        self.rawBytes = rawBytes
+        self.storedBytes = storedBytes
+    }
+}
+
+/// The runs a host remembers of a plan: what status, notifications and metrics are made of, also when the repository
+/// cannot be reached.
+public protocol RunHistory: Sendable {
+    /// The newest records, at most `count`, newest last; of one kind, or of all.
+    ///
+    /// - Throws: `Failure(.localInput)`. A record that cannot be read is left out.
+    func runs(_ kind: RunRecord.Kind?, newest count: Int) throws -> [RunRecord]
+
+    /// Keeps a record, durably, and forgets those beyond the newest few hundred that were stored.
+    func keep(_ record: RunRecord) throws
+
+    /// Kept records that no repository has yet, oldest first.
+    func pending() throws -> [RunRecord]
+
+    /// Notes that the repository has them.
+    func setStored(_ ids: [BundleID]) throws
+}
+
+/// The records of runs in a repository, `runs/<plan>/<year>/<month>/<id>.<kind>.json` (docs/format.md).
+public protocol RunRecordRepository: Sendable {
+    /// Signs and stores a record.
+    ///
+    /// - Returns: the record as it was signed.
+    func store(_ record: RunRecord, plan: Plan) async throws -> RunRecord
+
+    /// The records of a plan's runs that began at `since` or later, oldest first: those whose signature counts, and what is
+    /// wrong with each of the others.
+    func runRecords(
+        plan: String, since: Timestamp
+    ) async throws -> (records: [RunRecord], unbelieved: [(name: String, failure: Failure)])
+}
