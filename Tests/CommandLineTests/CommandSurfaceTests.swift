@@ -46,7 +46,8 @@ struct CommandSurfaceTests {
         for name in [
             "init", "backup", "list-backups", "show", "find", "validate-backup", "restore", "settle", "status",
             "doctor",
-            "diff", "prune", "hold", "release", "delete", "undelete", "config check", "config show", "schema",
+            "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
+            "schema",
             "completions",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
@@ -84,7 +85,7 @@ struct CommandSurfaceTests {
             ("diff", ["diff", ids[0], ids[1]]), ("config check", ["config", "check"]),
             ("config show", ["config", "show"]), ("schema", ["schema"]), ("schema", ["schema", "files"]),
             ("completions", ["completions", "bash"]), ("hold", ["hold", ids[1], "--reason", "x"]),
-            ("release", ["release", ids[1]]), ("prune", ["prune"]),
+            ("release", ["release", ids[1]]), ("prune", ["prune"]), ("list-runs", ["list-runs"]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])

@@ -6,16 +6,6 @@ import Testing
 /// `kill -9` at seeded moments: what is committed validates, the next run succeeds, nothing live is half replaced.
 @Suite("Killed at any moment", .serialized)
 struct KillTests {
-    /// A small generator with a fixed seed, so that a failing moment can be tried again.
-    private struct Seeded {
-        var state: UInt64
-
-        mutating func fraction() -> Double {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Double(state >> 11) / Double(1 << 53)
-        }
-    }
-
     private static let sources = """
         - name: config
           adapter: files
@@ -35,19 +25,13 @@ struct KillTests {
         return site
     }
 
-    private func duration(_ body: () async throws -> Void) async throws -> Double {
-        let elapsed = try await ContinuousClock().measure { try await body() }
-        return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-    }
-
     @Test("200 moments of a backup")
     func backups() async throws {
         let site = try await site()
-        let typical = try await duration { try await site.ok(["backup"]) }
-        var random = Seeded(state: 20_261_121)
+        var moments = try await KillMoments(seed: 20_261_121) { try await site.ok(["backup"]) }
         for round in 0..<200 {
             try site.folder.write("etc/\(round % 20).conf", "round \(round)\n")
-            _ = try await site.host.run(["backup"], after: random.fraction() * typical * 1.2)
+            moments.note(try await site.host.run(["backup"], after: moments.next()))
         }
         try await site.ok(["backup"])
         // Deltas and incrementals of all those nights, with the bases they share: none is broken.
@@ -68,12 +52,11 @@ struct KillTests {
         _ = try await StockProgram.run("sqlite3", [site.folder("search.db"), "DELETE FROM t WHERE a = 2;"])
         let old = try site.tree("etc")
         let arguments = ["restore", bundle, "--yes", "--no-safety-bundle"]
-        let typical = try await duration { try await site.ok(arguments, as: site.owner) }
+        var moments = try await KillMoments(seed: 3) { try await site.ok(arguments, as: site.owner) }
         try await rollBackAll(site)
         #expect(try site.tree("etc") == old)
-        var random = Seeded(state: 3)
         for round in 0..<100 {
-            _ = try await site.owner.run(arguments, after: random.fraction() * typical * 1.1)
+            moments.note(try await site.owner.run(arguments, after: moments.next()))
             let tree = try site.tree("etc")
             #expect(tree == old || tree == new, "round \(round) left half a tree")
             let rows = try await StockProgram.run("sqlite3", [site.folder("search.db"), "SELECT a FROM t ORDER BY a"])

@@ -6,21 +6,6 @@ import Testing
 /// As `KillTests`, with servers, whose programs and sessions die in the middle as well.
 @Suite("Killed at any moment, with servers", .serialized)
 struct ServerKillTests {
-    /// A small generator with a fixed seed, so that a failing moment can be tried again.
-    private struct Seeded {
-        var state: UInt64
-
-        mutating func fraction() -> Double {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Double(state >> 11) / Double(1 << 53)
-        }
-    }
-
-    private func seconds(_ body: () async throws -> Void) async throws -> Double {
-        let elapsed = try await ContinuousClock().measure { try await body() }
-        return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-    }
-
     /// Programs that outlived salvor by more than a moment.
     private func waitForPrograms(_ servers: ServerSite) async throws {
         let deadline = ContinuousClock.now + .seconds(15)
@@ -38,13 +23,12 @@ struct ServerKillTests {
     func backups() async throws {
         let servers = try await ServerSite.make()
         let site = servers.site
-        let typical = try await seconds { try await site.ok(["backup"]) }
-        var random = Seeded(state: 41)
+        var moments = try await KillMoments(seed: 41) { try await site.ok(["backup"]) }
         for round in 0..<20 {
             try site.folder.write("etc/app.conf", "round \(round)\n")
             try servers.redis.cli("SET", "a", "\(round)")
             try await servers.postgres.sql("UPDATE t SET x = '\(round)' WHERE i = \(round + 1)", database: "shop")
-            _ = try await site.host.run(["backup"], after: random.fraction() * typical * 1.1)
+            moments.note(try await site.host.run(["backup"], after: moments.next()))
             try await waitForPrograms(servers)
             let next = try await site.host.run(["backup"])
             #expect(next.status == 0, "round \(round): \(next.errors)")
@@ -79,13 +63,12 @@ struct ServerKillTests {
         try await servers.postgres.sql("DELETE FROM t WHERE i > 5", database: "shop")
         let old = try await live(servers)
         let arguments = ["restore", bundle, "--yes", "--no-safety-bundle"]
-        let typical = try await seconds { try await site.ok(arguments, as: site.owner) }
+        var moments = try await KillMoments(seed: 17) { try await site.ok(arguments, as: site.owner) }
         #expect(try await live(servers) == new)
         try await rollBackAll(site)
         #expect(try await live(servers) == old)
-        var random = Seeded(state: 17)
         for round in 0..<10 {
-            _ = try await site.owner.run(arguments, after: random.fraction() * typical * 1.05)
+            moments.note(try await site.owner.run(arguments, after: moments.next()))
             try await waitForPrograms(servers)
             let found = try await live(servers)
             #expect(found.rows == old.rows || found.rows == new.rows, "round \(round) left \(found.rows)")

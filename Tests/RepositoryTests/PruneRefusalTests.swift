@@ -64,10 +64,21 @@ struct PruneRefusalTests {
     func lastRun() async throws {
         let (site, _) = try await marked()
         let state = StateDirectory(site.test.directory("state"))
-        try RunNote.end(state, plan: "nightly", at: PruneSite.moment(19), failure: .sourceFailed)
+        let history = RunHistoryFiles(state, plan: "nightly")
+        func run(_ day: Double, _ code: Failure.Code? = nil, isWhole: Bool = true) -> RunRecord {
+            var record = RunRecord(
+                id: BundleID(plan: "nightly", started: PruneSite.moment(day), suffix: "aaaaaa"), kind: .backup,
+                isWhole: isWhole, host: "h", tool: "t")
+            record.failure = code.map { RecordedFailure(Failure($0, "no")) }
+            record.outcome = code == nil ? .ok : .failed
+            return record
+        }
+        try history.keep(run(19, .sourceFailed))
         try await expectRefused(site, ["last-run-failed"])
-        try RunNote.end(state, plan: "nightly", at: PruneSite.moment(19), failure: nil)
-        try RunNote.begin(state, plan: "nightly", at: PruneSite.moment(19.5))
+        try history.keep(run(19.1, isWhole: false))
+        try await expectRefused(site, ["last-run-failed"], "a run of one source says nothing")
+        try history.keep(run(19.2))
+        try history.begin(run(19.5))
         try await expectRefused(site, ["last-run-failed"], "it died")
         do {
             // A run that is under way is no failure.
@@ -75,7 +86,7 @@ struct PruneRefusalTests {
             #expect(try await site.prune(20, apply: false).blockers.isEmpty)
             withExtendedLifetime(lock) {}
         }
-        try RunNote.end(state, plan: "nightly", at: PruneSite.moment(19.6), failure: nil)
+        try history.keep(run(19.6))
         try await site.night(7, failing: true)
         try await expectRefused(site, ["last-run-failed"], "it is partial")
         try await site.night(8)

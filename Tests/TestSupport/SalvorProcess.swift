@@ -18,6 +18,8 @@ public struct SalvorProcess: Sendable {
         public var status: Int32
         public var output: String
         public var errors: String
+        /// From the start to the end.
+        public var seconds: Double
     }
 
     /// The binary: beside the test bundle.
@@ -46,11 +48,13 @@ public struct SalvorProcess: Sendable {
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files("out")))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files("err")))
+            let began = ContinuousClock.now
             try process.run()
             started?(process.processIdentifier)
             if let delay {
                 // The moment of the kill is the test's input, not a wait for something to happen.
-                usleep(UInt32(delay * 1_000_000))
+                let moment = began + .seconds(delay)
+                while process.isRunning, ContinuousClock.now < moment { usleep(1000) }
                 kill(process.processIdentifier, signal)
             }
             if let moment {
@@ -58,11 +62,13 @@ public struct SalvorProcess: Sendable {
                 kill(process.processIdentifier, signal)
             }
             process.waitUntilExit()
+            let elapsed = began.duration(to: .now).components
             return Outcome(
                 status: process.terminationReason == .exit
                     ? process.terminationStatus : 128 + process.terminationStatus,
                 output: try String(contentsOfFile: files("out"), encoding: .utf8),
-                errors: try String(contentsOfFile: files("err"), encoding: .utf8))
+                errors: try String(contentsOfFile: files("err"), encoding: .utf8),
+                seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18)
         }
     }
 }

@@ -13,6 +13,9 @@ enum BundleLayout {
     /// Bytes of a record, at most: far more than one takes, and nothing to a reader's memory.
     static let proofLimit: UInt64 = 64 << 10
 
+    /// Bytes of a run's record, at most: it has a few lines for each source.
+    static let runLimit: UInt64 = 4 << 20
+
     /// `<source>/<stream>/000000.zst.gpg`, relative to the bundle's folder.
     static func segment(source: String, stream: String, index: Int) -> String {
         let digits = String(index)

@@ -23,17 +23,9 @@ extension FormatRepository {
         if let contradiction = claim.contradiction(of: bundle, at: now) {
             throw Failure(.integrity, "\(what) \(contradiction)")
         }
-        let bytes = try await store.get(key)
-        let signature: [UInt8]
-        do {
-            signature = try await store.get(key + ".sig")
-        } catch let failure as Failure where failure.code == .objectNotFound {
-            throw Failure(.signatureInvalid, "\(what) has no signature")
-        }
-        // The signature first: what nobody trusted has signed is not even read.
-        let signer = try await verify(bytes, signature, of: what, "Validate the bundle again; find out who wrote it.")
-        let record = try CanonicalJSON.decode(ProofRecord.self, from: bytes, name: key)
-        guard record.signer == signer, claim.agrees(with: record) else {
+        let record = try await signedRecord(
+            ProofRecord.self, at: key, what, "Validate the bundle again; find out who wrote it.")
+        guard claim.agrees(with: record) else {
             throw Failure(.signatureInvalid, "\(what) does not say what was signed")
         }
         guard record.bundle == bundle, record.manifest == manifest.sha256,
@@ -45,31 +37,19 @@ extension FormatRepository {
     }
 
     public func record(_ proof: ProofRecord, plan: Plan) async throws -> ProofRecord {
-        let descriptor = try await descriptor()
-        let signer = try await KeyFailures.translating {
-            try await RunKeys.usableSigner(plan, keyring, signers: descriptor.signers)
-        }
-        return try await store(proof, signer: signer, in: descriptor)
+        try await sign(proof, plan: plan, Self.proofRemedy, key: Self.proofKey)
     }
 
-    /// Signs and stores a record.
+    /// Signs and stores the record of a proof at birth.
     func store(
         _ proof: ProofRecord, signer: String, in descriptor: RepositoryDescriptor
     ) async throws -> ProofRecord {
-        guard try await trustedSigners().contains(signer) else {
-            throw Failure(
-                .keyUnusable, "the signing key here, \(signer), is none that this repository trusts",
-                hint: "Validate where the host's signing key is, or name this one as the plan's 'encryption.signer'.")
-        }
-        var record = proof
-        record.repository = descriptor.id
-        record.signer = signer
-        let bytes = try CanonicalJSON.encode(record)
-        let signature = try await sign(bytes, signer: signer)
-        let key = BundleLayout.key(record.bundle, BundleLayout.proof(ProofClaim(record)))
-        try await store.put(key + ".sig", signature)
-        // Last: what claims something has its signature beside it.
-        try await store.put(key, bytes, condition: .ifAbsent)
-        return record
+        try await sign(proof, signer: signer, in: descriptor, Self.proofRemedy, key: Self.proofKey)
+    }
+
+    private static let proofRemedy = "Validate where the host's signing key is"
+
+    private static func proofKey(_ record: ProofRecord) -> String {
+        BundleLayout.key(record.bundle, BundleLayout.proof(ProofClaim(record)))
     }
 }

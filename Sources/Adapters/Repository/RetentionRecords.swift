@@ -33,17 +33,9 @@ extension FormatRepository: RetentionRepository {
     public func retentionRecord(_ claim: RetentionClaim, of id: BundleID) async throws -> RetentionRecord {
         let key = BundleLayout.record(claim, id)
         let what = "retention record '\(claim.name)' of \(id)"
-        let bytes = try await store.get(key)
-        let signature: [UInt8]
-        do {
-            signature = try await store.get(key + ".sig")
-        } catch let failure as Failure where failure.code == .objectNotFound {
-            throw Failure(.signatureInvalid, "\(what) has no signature")
-        }
-        // The signature first: what nobody trusted has signed is not even read.
-        let signer = try await verify(bytes, signature, of: what, "Find out who wrote it; nothing is removed by it.")
-        let record = try CanonicalJSON.decode(RetentionRecord.self, from: bytes, name: key)
-        guard record.signer == signer, claim.agrees(with: record), record.bundle == id,
+        let record = try await signedRecord(
+            RetentionRecord.self, at: key, what, "Find out who wrote it; nothing is removed by it.")
+        guard claim.agrees(with: record), record.bundle == id,
             record.repository == (try await descriptor().id)
         else {
             throw Failure(.signatureInvalid, "\(what) does not say what was signed, or is about another bundle")
@@ -52,25 +44,9 @@ extension FormatRepository: RetentionRepository {
     }
 
     public func record(_ record: RetentionRecord, plan: Plan) async throws -> RetentionRecord {
-        let descriptor = try await descriptor()
-        let signer = try await KeyFailures.translating {
-            try await RunKeys.usableSigner(plan, keyring, signers: descriptor.signers)
+        try await sign(record, plan: plan, "Prune where a trusted signing key is") {
+            BundleLayout.record(RetentionClaim($0), $0.bundle)
         }
-        guard try await trustedSigners().contains(signer) else {
-            throw Failure(
-                .keyUnusable, "the signing key here, \(signer), is none that this repository trusts",
-                hint: "Prune where a trusted signing key is, or name this one as the plan's 'encryption.signer'.")
-        }
-        var record = record
-        record.repository = descriptor.id
-        record.signer = signer
-        let bytes = try CanonicalJSON.encode(record)
-        let signature = try await sign(bytes, signer: signer)
-        let key = BundleLayout.record(RetentionClaim(record), record.bundle)
-        try await store.put(key + ".sig", signature)
-        // Last: what claims something has its signature beside it.
-        try await store.put(key, bytes, condition: .ifAbsent)
-        return record
     }
 
     public func recipients(of plan: Plan) async throws -> Set<String> {

@@ -26,8 +26,8 @@ struct Salvor: AsyncParsableCommand {
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
-            DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self, SchemaCommand.self,
-            CompletionsCommand.self,
+            ListRunsCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self,
+            SchemaCommand.self, CompletionsCommand.self,
         ])
 
     static func main() async {

@@ -70,13 +70,18 @@ struct Session: Sendable {
     /// The repository of a plan.
     func repository(_ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil) async throws -> any BundleRepository
     {
-        try await retention(plan, uploadLimit: uploadLimit, concurrency: concurrency)
+        try await format(plan, uploadLimit, concurrency)
     }
 
     /// The repository of a plan, with what retention needs of it.
-    func retention(
-        _ plan: Plan, uploadLimit: Int? = nil, concurrency: Int? = nil
-    ) async throws -> any RetentionRepository {
+    func retention(_ plan: Plan) async throws -> any RetentionRepository { try await format(plan) }
+
+    /// The records of runs in the repository of a plan.
+    func runRecords(_ plan: Plan) async throws -> any RunRecordRepository { try await format(plan) }
+
+    private func format(
+        _ plan: Plan, _ uploadLimit: Int? = nil, _ concurrency: Int? = nil
+    ) async throws -> FormatRepository {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
         return FormatRepository(
@@ -113,4 +118,22 @@ struct Session: Sendable {
 extension Session {
     /// One run or restore of a plan at a time on this host.
     func lock(_ plan: Plan) throws -> PlanLock { try PlanLock(state, plan: plan.name) }
+
+    /// The name and version of this program, as bundles and records have it.
+    static let tool = "salvor \(Versions.salvor)"
+
+    /// The runs of a plan that this host remembers.
+    func history(_ plan: Plan) -> any RunHistory { RunHistoryFiles(state, plan: plan.name) }
+
+    /// Who keeps the records of a plan's runs.
+    func recording(_ plan: Plan) -> RunRecording {
+        RunRecording(history: history(plan), clock: clock) { Output.note("salvor: \($0)") }
+    }
+
+    /// The record of a run that begins now.
+    func record(_ kind: RunRecord.Kind, _ plan: Plan, isWhole: Bool = true) -> RunRecord {
+        RunRecord(
+            id: BundleID(plan: plan.name, started: clock.now(), suffix: BundleID.randomSuffix()), kind: kind,
+            isWhole: isWhole, host: host, tool: Self.tool)
+    }
 }

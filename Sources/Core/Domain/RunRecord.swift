@@ -29,6 +29,12 @@ public struct RunRecord: Codable, Sendable, Equatable {
     /// Fingerprint of the key that signed; empty until it is signed.
     public var signer: String
 
+    private enum CodingKeys: String, CodingKey {
+        case format, repository, id, kind, started, finished, outcome, failure, bundle
+        case isWhole = "whole"
+        case sources, rawBytes, storedBytes, host, tool, signer
+    }
+
     /// What was run.
     public enum Kind: String, Codable, Sendable, CaseIterable {
         case backup, validate, prune, restore, drill
@@ -63,6 +69,70 @@ public struct RunRecord: Codable, Sendable, Equatable {
     }
 
     public var plan: String { id.plan }
+
+    /// `<id>.<kind>.json`.
+    public static func fileName(_ id: BundleID, _ kind: Kind) -> String { "\(id).\(kind.rawValue).json" }
+
+    /// The folder of the records of runs in a repository.
+    public static let folder = "runs"
+
+    /// The key of a record: `runs/<plan>/<year>/<month>/<id>.<kind>.json`; its signature has `.sig` behind that.
+    public static func key(_ id: BundleID, _ kind: Kind) -> String {
+        let date = id.started.calendar
+        return "\(folder)/\(id.plan)/\(date.year)/\(Timestamp.two(date.month))/\(fileName(id, kind))"
+    }
+
+    /// Reads a file name; nil when it is not one.
+    public static func parse(fileName: String) -> (id: BundleID, kind: Kind)? {
+        // A plan's name may have dots.
+        guard let stem = fileName.droppingSuffix(".json"), let dot = stem.lastIndex(of: "."),
+            let kind = Kind(rawValue: String(stem[stem.index(after: dot)...])), let id = BundleID(String(stem[..<dot]))
+        else { return nil }
+        return (id, kind)
+    }
+}
+
+/// What a run came to, for its record.
+public struct RunFindings: Sendable {
+    public var bundle: BundleID?
+    /// Why it is not `ok`: a failure of the whole, or the first of several sources.
+    public var failure: Failure?
+    public var sources: [RecordedSource]
+    public var rawBytes: UInt64
+    public var storedBytes: UInt64
+
+    public init(
+        bundle: BundleID? = nil, failure: Failure? = nil, sources: [RecordedSource] = [], rawBytes: UInt64 = 0,
+        storedBytes: UInt64 = 0
+    ) {
+        self.bundle = bundle
+        self.failure = failure
+        self.sources = sources
+        self.rawBytes = rawBytes
+        self.storedBytes = storedBytes
+    }
+
+    /// Of a backup: the bundle, and the sources that are missing from it.
+    public init(_ manifest: Manifest, failures: [String: Failure]) {
+        self.init(
+            bundle: manifest.id, failure: failures.sorted { $0.key < $1.key }.first?.value,
+            sources: manifest.sources.map { source in
+                RecordedSource(
+                    name: source.name, failure: failures[source.name].map { RecordedFailure($0) },
+                    seconds: source.finished.seconds(since: source.started),
+                    rawBytes: source.streams.reduce(0) { $0 + $1.rawBytes },
+                    storedBytes: source.streams.reduce(0) { $0 + $1.storedBytes })
+            }, rawBytes: manifest.rawBytes, storedBytes: manifest.storedBytes)
+    }
+}
+
+/// Is told of runs, to tell others: never throws, and reports its own failures.
+public protocol RunObserver: Sendable {
+    /// A run begins.
+    func began(_ record: RunRecord, plan: Plan) async
+
+    /// A run is over and was recorded. `history` has this host's earlier records of the plan, newest last.
+    func ended(_ record: RunRecord, plan: Plan, history: [RunRecord]) async
 }
 
 /// A failure as it is kept: without what belongs to one process.
@@ -118,7 +188,13 @@ public protocol RunHistory: Sendable {
     /// - Throws: `Failure(.localInput)`. A record that cannot be read is left out.
     func runs(_ kind: RunRecord.Kind?, newest count: Int) throws -> [RunRecord]
 
-    /// Keeps a record, durably, and forgets those beyond the newest few hundred that were stored.
+    /// Notes, durably, that a run begins, so that one that is killed is noticed.
+    func begin(_ record: RunRecord) throws
+
+    /// The run that began and was not kept: under way, or dead.
+    func begun() throws -> RunRecord?
+
+    /// Keeps a record, durably, ends what `begin` noted, and forgets those beyond the newest few hundred that were stored.
     func keep(_ record: RunRecord) throws
 
     /// Kept records that no repository has yet, oldest first.

@@ -54,4 +54,9 @@ extension String {
     public func droppingPrefix(_ prefix: String) -> String? {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
     }
+
+    /// What is before `suffix`; nil when it does not end with it.
+    public func droppingSuffix(_ suffix: String) -> String? {
+        hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
+    }
 }

@@ -62,11 +62,17 @@ final class PrivateHome: Sendable {
         }
     }
 
-    /// A descriptor that holds the lock; -1 when another process has it, or there is no such file.
+    /// A descriptor that holds the lock; -1 when another process has it, or there is no such file, or no longer.
     private static func takeLock(_ path: String, _ flags: Int32) -> Int32 {
         let descriptor = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0o600)
         guard descriptor >= 0 else { return -1 }
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+        var (opened, found) = (stat(), stat())
+        // What is locked must still be what is there: it may have been removed between opening and locking.
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &opened) == 0, lstat(path, &found) == 0,
+            opened.st_ino == found.st_ino, opened.st_dev == found.st_dev
+        {
+            return descriptor
+        }
         Glibc.close(descriptor)
         return -1
     }

@@ -90,21 +90,11 @@ struct BackupCommand: AsyncParsableCommand {
 
     private func one(_ plan: Plan, _ session: Session) async throws -> (Manifest, [String: Failure]) {
         let lock = try PlanLock(session.state, plan: plan.name)
-        // A run of some sources only says nothing about the plan's nights.
-        guard sources.isEmpty else { return try await run(plan, session, holding: lock) }
-        try RunNote.begin(session.state, plan: plan.name, at: session.clock.now())
-        do {
-            let outcome = try await run(plan, session, holding: lock)
-            try RunNote.end(
-                session.state, plan: plan.name, at: session.clock.now(),
-                failure: outcome.1.isEmpty ? nil : .partial)
-            return outcome
-        } catch {
-            // Without this note the run counts as one that died, which is as good.
-            try? RunNote.end(
-                session.state, plan: plan.name, at: session.clock.now(), failure: Failure.wrapping(error).code)
-            throw error
-        }
+        return try await session.recording(plan).run(
+            session.record(.backup, plan, isWhole: sources.isEmpty), plan: plan,
+            repository: { try await session.runRecords(plan) },
+            findings: { RunFindings($0.0, failures: $0.1) }
+        ) { try await run(plan, session, holding: lock) }
     }
 
     private func run(
@@ -116,7 +106,7 @@ struct BackupCommand: AsyncParsableCommand {
         let outcome = try await backup.run(
             Backup.Request(
                 plan: plan, sources: sources, comment: comment, tags: tags, forcesFull: full, host: session.host,
-                tool: "salvor \(Versions.salvor)"))
+                tool: Session.tool))
         withExtendedLifetime(lock) {}
         return outcome
     }

@@ -69,7 +69,7 @@ struct ExportCommand: AsyncParsableCommand {
             to: destination, keys: keys, threads: ProcessInfo.processInfo.activeProcessorCount)
         let exported = try await Export(repository: repository, progress: session.progress).run(
             Export.Request(
-                bundle: id, sources: sources, host: session.host, tool: "salvor \(Versions.salvor)",
+                bundle: id, sources: sources, host: session.host, tool: Session.tool,
                 at: session.clock.now()), to: writer)
         guard file != "-" else {
             (session.progress as? TerminalProgress)?.finish()

@@ -30,7 +30,7 @@ struct MarkOptions: ParsableArguments {
         let record = try await body(
             RetentionMarks(repository: repository, clock: session.clock), id,
             RetentionMarks.Request(
-                plan: plan, reason: reason, host: session.host, tool: "salvor \(Versions.salvor)"))
+                plan: plan, reason: reason, host: session.host, tool: Session.tool))
         try session.print(record, command: command) { text(record, plan) }
     }
 }

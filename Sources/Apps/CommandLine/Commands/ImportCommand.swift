@@ -67,7 +67,7 @@ struct ImportCommand: AsyncParsableCommand {
         let manifest = try await Import(repository: repository, progress: session.progress).run(
             Import.Request(
                 plan: plan, signers: signers, tags: tags, comment: comment, host: session.host,
-                tool: "salvor \(Versions.salvor)", at: session.clock.now()), from: ExportFileReader(file))
+                tool: Session.tool, at: session.clock.now()), from: ExportFileReader(file))
         withExtendedLifetime(lock) {}
         try session.print(manifest, command: "import") {
             var table = TextTable([

@@ -74,16 +74,27 @@ struct PruneCommand: AsyncParsableCommand {
     private func one(_ plan: Plan, _ session: Session) async throws -> PruneReport {
         // Backups of the plan may run beside it; a second prune here would only do the same again.
         let lock = apply ? try PlanLock(session.state, plan: plan.name, purpose: "prune") : nil
+        guard apply else { return try await decide(plan, session) }
+        let report = try await session.recording(plan).run(
+            session.record(.prune, plan), plan: plan, repository: { try await session.runRecords(plan) },
+            findings: { report in
+                RunFindings(
+                    failure: report.blockers.first.map { Failure(.pruneRefused, $0.text, hint: $0.remedy) })
+            }
+        ) { try await decide(plan, session) }
+        withExtendedLifetime(lock) {}
+        return report
+    }
+
+    private func decide(_ plan: Plan, _ session: Session) async throws -> PruneReport {
         let repository = try await session.retention(plan)
         let memory = PlanMemory(session.state, repository: try await repository.descriptor().id, plan: plan.name)
-        let report = try await Prune(
+        return try await Prune(
             repository: repository, memory: memory, clock: session.clock, progress: session.progress
         ).run(
             Prune.Request(
                 plan: plan, applies: apply, forgetsMissing: forgetMissing, host: session.host,
-                tool: "salvor \(Versions.salvor)"))
-        withExtendedLifetime(lock) {}
-        return report
+                tool: Session.tool))
     }
 
     private func text(_ report: PruneReport) -> String {

@@ -133,6 +133,18 @@ struct RestoreCommand: AsyncParsableCommand {
                 yes: yes)
         }
         let lock = try session.lock(plan)
+        try await session.recording(plan).run(
+            session.record(.restore, plan, isWhole: sources.isEmpty), plan: plan,
+            repository: { try await session.runRecords(plan) },
+            findings: { RunFindings(bundle: planned.bundle) }
+        ) { try await staged(planned, request, id, plan, session, repository) }
+        withExtendedLifetime(lock) {}
+    }
+
+    private func staged(
+        _ planned: RestorePlan, _ request: RestoreRequest, _ id: String, _ plan: Plan, _ session: Session,
+        _ repository: any BundleRepository
+    ) async throws {
         let restore = Restore(
             repository: repository, registry: session.registry, records: session.records, progress: session.progress)
         _ = try restore.begin(planned, request, id: id, at: session.clock.now())
@@ -143,12 +155,10 @@ struct RestoreCommand: AsyncParsableCommand {
                     + "\nstaged and verified as restore \(id)\nnext: salvor restore --promote \(id)"
                     + "\n  or: salvor restore --rollback \(id)"
             }
-            withExtendedLifetime(lock) {}
             return
         }
         try await promoteSafely(
             id, plan, session, repository, replacing: planned.sources.filter { !$0.steps.replaces.isEmpty }.map(\.name))
-        withExtendedLifetime(lock) {}
         try session.print(try session.records.load(id), command: "restore") {
             RestoreReports.text(verified) + "\n" + RestoreReports.promoted(id)
         }
@@ -188,7 +198,7 @@ struct RestoreCommand: AsyncParsableCommand {
                 ).run(
                     Backup.Request(
                         plan: plan, sources: replacing, comment: "before promoting restore \(id)", tags: ["safety"],
-                        host: session.host, tool: "salvor \(Versions.salvor)"))
+                        host: session.host, tool: Session.tool))
                 if let failure = failures.values.first { throw failure }
                 if !global.quiet { Output.note("safety bundle \(manifest.id)") }
             } catch let failure as Failure {

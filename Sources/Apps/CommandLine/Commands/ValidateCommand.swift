@@ -60,16 +60,27 @@ struct ValidateCommand: AsyncParsableCommand {
         let proving = Proving(repository: repository, clock: session.clock, progress: session.progress)
         let request = Proving.Request(
             plan: plan, level: level.proof, records: !skipsRecord, host: session.host,
-            tool: "salvor \(Versions.salvor)")
-        var reports: [ValidationReport] = []
-        for id in ids { reports.append(try await proving.run(id, request)) }
-        let damaged = reports.filter { !$0.isProven }.map(\.bundle.text)
-        let failure =
-            damaged.isEmpty ? nil : Failure(.integrity, "not proven: \(damaged.joined(separator: ", "))")
+            tool: Session.tool)
+        let records: @Sendable () async throws -> any RunRecordRepository = { try await session.runRecords(plan) }
+        let reports = try await session.recording(plan).run(
+            session.record(.validate, plan, isWhole: all), plan: plan,
+            repository: skipsRecord ? nil : records,
+            findings: { RunFindings(bundle: ids.last, failure: Self.failure($0)) }
+        ) {
+            var reports: [ValidationReport] = []
+            for id in ids { reports.append(try await proving.run(id, request)) }
+            return reports
+        }
+        let failure = Self.failure(reports)
         try session.print(reports, command: "validate-backup", failure: failure) {
             reports.map(text).joined(separator: "\n")
         }
         if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
+    }
+
+    private static func failure(_ reports: [ValidationReport]) -> Failure? {
+        let damaged = reports.filter { !$0.isProven }.map(\.bundle.text)
+        return damaged.isEmpty ? nil : Failure(.integrity, "not proven: \(damaged.joined(separator: ", "))")
     }
 
     private func text(_ report: ValidationReport) -> String {

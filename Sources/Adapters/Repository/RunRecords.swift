@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+public import Domain
+
+/// Records of runs, `runs/<plan>/` (docs/format.md).
+extension FormatRepository: RunRecordRepository {
+    public func store(_ record: RunRecord, plan: Plan) async throws -> RunRecord {
+        try await sign(record, plan: plan, "Run where a trusted signing key is") { RunRecord.key($0.id, $0.kind) }
+    }
+
+    public func runRecords(
+        plan: String, since: Timestamp
+    ) async throws -> (records: [RunRecord], unbelieved: [(name: String, failure: Failure)]) {
+        let listing = RunListing(since: since)
+        try await store.list("\(RunRecord.folder)/\(plan)/") { await listing.add($0) }
+        let found = await listing.found.sorted { $0.key < $1.key }
+        return try await withThrowingTaskGroup(of: (Int, Result<RunRecord, Failure>).self) { group in
+            var results: [Int: Result<RunRecord, Failure>] = [:]
+            for (index, claim) in found.enumerated() {
+                if index >= concurrency, let (done, result) = try await group.next() { results[done] = result }
+                group.addTask { (index, try await believed(claim, plan)) }
+            }
+            for try await (done, result) in group { results[done] = result }
+            var records: [RunRecord] = []
+            var unbelieved: [(name: String, failure: Failure)] = []
+            for (index, claim) in found.enumerated() {
+                switch results[index] {
+                case .success(let record): records.append(record)
+                case .failure(let failure): unbelieved.append((claim.key, failure))
+                case nil: break
+                }
+            }
+            return (records, unbelieved)
+        }
+    }
+
+    /// A record that does not count is an answer; a store that cannot be reached is not.
+    private func believed(_ claim: RunListing.Claim, _ plan: String) async throws -> Result<RunRecord, Failure> {
+        do {
+            let record = try await signedRecord(
+                RunRecord.self, at: claim.key, "run record '\(claim.key)'", "Find out who wrote it.")
+            guard record.id == claim.id, record.kind == claim.kind, record.plan == plan,
+                record.repository == (try await descriptor().id)
+            else { throw Failure(.signatureInvalid, "run record '\(claim.key)' is about another run or repository") }
+            return .success(record)
+        } catch let failure as Failure where [.integrity, .key].contains(failure.code.exitStatus) {
+            return .failure(failure)
+        }
+    }
+}
+
+/// Run records in a listing.
+private actor RunListing {
+    struct Claim {
+        var key: String
+        var id: BundleID
+        var kind: RunRecord.Kind
+    }
+
+    private let since: Timestamp
+    var found: [Claim] = []
+
+    init(since: Timestamp) { self.since = since }
+
+    func add(_ page: [StoredObject]) {
+        for object in page {
+            // runs/<plan>/<year>/<month>/<id>.<kind>.json
+            guard let name = object.key.split(separator: "/").last, object.size <= BundleLayout.runLimit,
+                let (id, kind) = RunRecord.parse(fileName: String(name)), id.started >= since,
+                object.key == RunRecord.key(id, kind)
+            else { continue }
+            found.append(Claim(key: object.key, id: id, kind: kind))
+        }
+    }
+}
