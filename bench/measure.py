@@ -37,18 +37,38 @@ def _below(root, processes):
     return below
 
 
+def _tree(pid):
+    """`pid` and its descendants, without a look at all other processes of the machine."""
+    found = [pid]
+    for parent in found:
+        try:
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children") as file:
+                    found += [int(child) for child in file.read().split()]
+        except OSError:
+            continue  # ended meanwhile
+    return found
+
+
+def _proportional(pid):
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    except OSError:
+        return 0  # ended meanwhile
+
+
 class Memory(threading.Thread):
-    """Samples the resident memory of a process tree; shared pages count once for each process."""
+    """Samples the memory of a process tree. Proportional (Pss): a page that several share, as parent and child do between
+    fork and exec, counts once."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
         self.pid, self.peak, self.stopped = pid, 0, threading.Event()
 
     def run(self):
-        while not self.stopped.wait(0.1):
-            processes = _processes()
-            total = sum(int(processes[pid][21]) * PAGE for pid in _below(self.pid, processes) if pid in processes)
-            self.peak = max(self.peak, total)
+        while not self.stopped.wait(0.2):
+            self.peak = max(self.peak, sum(_proportional(pid) for pid in _tree(self.pid)))
 
 
 class Measure:
@@ -68,6 +88,8 @@ class Measure:
     def run(self, concern, step, tool, command, round_number, stored=None, environment=None, bucket=None):
         served, before = self._server_seconds(), size(stored)
         asked = bucket.asked() if bucket else None
+        # A tool that makes sure of its data must not wait for what the one before it left unwritten.
+        os.sync()
         begun = time.monotonic()
         child = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

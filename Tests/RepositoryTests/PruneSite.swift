@@ -78,11 +78,12 @@ struct PruneSite: Sendable {
     }
 
     func prune(
-        _ day: Double, apply: Bool = true, forget: Bool = false, faulty: (any Store)? = nil, plan: Plan? = nil
+        _ day: Double, apply: Bool = true, forget: Bool = false, faulty: (any Store)? = nil, plan: Plan? = nil,
+        clock: (any WallClock)? = nil
     ) async throws -> PruneReport {
         try await Prune(
-            repository: repository(faulty), memory: try await memory(), clock: FixedClock(moment: Self.moment(day)),
-            progress: NoProgress()
+            repository: repository(faulty), memory: try await memory(),
+            clock: clock ?? FixedClock(moment: Self.moment(day)), progress: NoProgress()
         ).run(
             Prune.Request(
                 plan: plan ?? self.plan, applies: apply, forgetsMissing: forget, host: "pruner", tool: "salvor test"))

@@ -4,6 +4,7 @@ import Foundation
 import Operations
 import Repository
 import Retention
+import Synchronization
 import TestSupport
 import Testing
 
@@ -100,5 +101,98 @@ struct PruneTogetherTests {
             ($0 as? Failure)?.code == .integrity
         }
         #expect(try await site.repository().bundles(plan: nil).count == 1)
+    }
+
+    @Test("a base whose mark was taken back serves no run for an hour: whoever removes may have looked before that")
+    func takenBack() async throws {
+        let site = try await PruneSite.make()
+        let base = try await site.night(0)
+        try await site.night(1)
+        func record(_ kind: RetentionRecord.Kind, _ day: Double) async throws {
+            _ = try await site.repository().record(
+                RetentionRecord(
+                    bundle: base, manifest: try await site.repository().manifest(base).sha256, kind: kind,
+                    at: PruneSite.moment(day), reason: "elsewhere", host: "pruner", tool: "salvor test"),
+                plan: site.plan)
+        }
+        try await record(.expired, 1.5)
+        try await record(.kept, 2 - 30.0 / 1440)
+        func storage(_ id: BundleID) async throws -> [StreamStorage] {
+            try await site.repository().manifest(id).manifest.sources.flatMap(\.streams).map(\.storage)
+        }
+        // That full is a base of its own; the next delta refers to it.
+        let notes = NoteKeeper()
+        let full = try await site.night(2, notes: notes)
+        #expect(try await storage(full) == [.full])
+        #expect(notes.notes.contains { $0.contains("marked for removal") })
+        #expect(try await storage(try await site.night(3)) == [.delta])
+    }
+
+    @Test("a run that took as long as a dead one's folder is kept does not commit")
+    func week() async throws {
+        let site = try await PruneSite.make()
+        await #expect {
+            try await site.test.backUp(["dump": PruneSite.dump(0)], at: 0, lasting: 7 * 86400 - 3000)
+        } throws: {
+            ($0 as? Failure)?.summary.contains("took a week") == true
+        }
+        #expect(try await site.repository().bundles(plan: nil) == [])
+        try await site.test.backUp(["dump": PruneSite.dump(0)], at: 0, lasting: 6 * 86400)
+    }
+
+    @Test("a writer that slept between its last look and its manifest looks again, and takes the manifest back")
+    func slept() async throws {
+        let site = try await PruneSite.make()
+        let base = try await site.night(0)
+        let sleepy = FaultyStore(
+            site.store,
+            [
+                .init(.put, "manifest.json.sig", .then {}),
+                .init(.put, "manifest.json", .then { try await site.store.delete("\(base.folder)/manifest.json") }),
+            ])
+        await #expect {
+            try await site.test.backUp(["dump": PruneSite.dump(1)], at: 86400, store: sleepy, commitTime: .zero)
+        } throws: {
+            ($0 as? Failure)?.code == .baseMissing
+        }
+        #expect(try await site.repository().bundles(plan: nil) == [])
+        try sleepy.requireAllHit()
+    }
+
+    /// Twenty minutes pass from each look at it to the next.
+    private final class HastyClock: WallClock {
+        private let seconds: Mutex<Int64>
+
+        init(_ start: Timestamp) { seconds = Mutex(start.seconds) }
+
+        func now() -> Timestamp {
+            seconds.withLock { seconds in
+                seconds += 1200
+                return Timestamp(seconds: seconds)
+            }
+        }
+    }
+
+    @Test("a prune that takes long looks again, so that what somebody holds meanwhile stays")
+    func looksAgain() async throws {
+        let site = try await PruneSite.make()
+        var ids: [BundleID] = []
+        for day in 0..<8 { ids.append(try await site.night(day, full: true)) }
+        #expect(try await site.prune(8).ids(.marked).count == 5)
+        let (first, fifth) = (ids[0], ids[4])
+        // Newest first: the fifth is removed, and meanwhile somebody holds the first.
+        let watched = FaultyStore(
+            site.store,
+            [
+                .init(
+                    .delete, "\(fifth.folder)/manifest.json",
+                    .then {
+                        let (marks, request) = site.marks(12)
+                        _ = try await marks.hold(first, request)
+                    })
+            ])
+        let report = try await site.prune(12, faulty: watched, clock: HastyClock(PruneSite.moment(12)))
+        #expect(report.ids(.removed) == Array(ids[1...4]) && report.blockers.isEmpty, "\(report)")
+        #expect(try await site.repository().bundles(plan: nil) == [ids[0]] + ids[5...])
     }
 }

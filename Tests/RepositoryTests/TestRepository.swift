@@ -45,9 +45,13 @@ struct TestRepository {
         return made
     }
 
-    static func reader(_ store: any Store, _ state: StateDirectory, _ pair: ThrowawayKeys.Pair) -> FormatRepository {
+    static func reader(
+        _ store: any Store, _ state: StateDirectory, _ pair: ThrowawayKeys.Pair,
+        _ commitTime: Duration = .seconds(1800)
+    ) -> FormatRepository {
         FormatRepository(
             store: store, state: state, gnupgHome: pair.keys.home, concurrency: 2, sliceSize: sliceSize,
+            commitTime: commitTime,
             probe: { _, now in ProbeResult(conditionalWrites: true, listAfterPut: true, at: now) })
     }
 
@@ -55,14 +59,14 @@ struct TestRepository {
     @discardableResult
     func backUp(
         _ dumps: [String: [UInt8]], at seconds: Int64, full: Bool = false, store: (any Store)? = nil,
-        notes: NoteKeeper = NoteKeeper(), tags: [String] = [], failing: Bool = false,
-        beforeCommit: () async throws -> Void = {}
+        notes: NoteKeeper = NoteKeeper(), tags: [String] = [], failing: Bool = false, lasting: Int64 = 0,
+        commitTime: Duration = .seconds(1800), beforeCommit: () async throws -> Void = {}
     ) async throws -> Manifest {
         let started = Timestamp(seconds: 1_790_000_000 + seconds)
         let run = BundleRun(
             id: BundleID(plan: plan.name, started: started, suffix: BundleID.randomSuffix()), host: "test",
             tool: "salvor test", tags: tags, comment: "", forcesFull: full)
-        let target = store.map { Self.reader($0, StateDirectory(directory("state")), pair) } ?? repository
+        let target = store.map { Self.reader($0, StateDirectory(directory("state")), pair, commitTime) } ?? repository
         let writer = try await target.begin(run, plan: plan, progress: notes)
         do {
             for (name, bytes) in dumps.sorted(by: { $0.key < $1.key }) {
@@ -96,7 +100,7 @@ struct TestRepository {
                         result: .failure(Failure(.sourceFailed, "as planned"))))
             }
             try await beforeCommit()
-            return try await writer.commit(outcomes, finished: started)
+            return try await writer.commit(outcomes, finished: Timestamp(seconds: started.seconds + lasting))
         } catch {
             await writer.abandon()
             throw error

@@ -19,6 +19,8 @@ public final class FaultyStore: Store {
             case fail(Failure)
             /// The call takes effect and fails all the same.
             case failAfterwards(Failure)
+            /// The call takes effect, and this happens right after it.
+            case then(@Sendable () async throws -> Void)
             /// One bit of what is read (or, for `put`, of what is written) is another.
             case flipBit(at: Int)
             /// Only so many bytes are read (or written), without an error.
@@ -91,7 +93,11 @@ public final class FaultyStore: Store {
     ) async throws -> Result {
         if case .fail(let failure) = effect { throw failure }
         let result = try await body()
-        if case .failAfterwards(let failure) = effect { throw failure }
+        switch effect {
+        case .failAfterwards(let failure): throw failure
+        case .then(let next): try await next()
+        default: break
+        }
         return result
     }
 

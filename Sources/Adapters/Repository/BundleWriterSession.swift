@@ -52,8 +52,9 @@ final class BundleWriterSession: BundleWriter {
                 taken: taken, storedBytes: storedBytes, lastDeltaBytes: lastDeltaBytes, at: run.id.started)
         else { return false }
         if let known = usableBases.withLock({ $0[bundle] }) { return known }
+        // The record first, as in checkBases.
+        let isMarked = try await repository.isMarked(bundle, at: run.id.started)
         let isThere = try await repository.store.size(of: BundleLayout.key(bundle, BundleLayout.manifest)) != nil
-        let isMarked = isThere ? try await repository.isMarked(bundle) : false
         let isStaying = isThere && !isMarked
         if isMarked { note("the base \(bundle) is marked for removal: storing in full") }
         usableBases.withLock { $0[bundle] = isStaying }
@@ -73,17 +74,34 @@ final class BundleWriterSession: BundleWriter {
                     name: outcome.source.name, engine: report.engine, facts: report.facts,
                     restoreData: report.restoreData, notices: report.notices, position: report.position)
             }, streams: streams.map(\.contents))
-        try await checkBases(table)
+        guard finished.seconds(since: run.id.started) < Double(RetentionTimes.dead) - RetentionTimes.hour else {
+            throw Failure(
+                .sourceFailed, "the run took a week: what it stored may be taken for that of a dead one",
+                hint: "Give it a faster connection, or divide the plan's sources among several plans.")
+        }
+        try await checkBases(table, at: finished)
         let objects = try await putTables(table, contents)
         if keysInUse.ephemeral != nil { try await prove(table, contents, objects) }
         let manifest = try await manifest(outcomes, table, objects, finished: finished)
         let bytes = try CanonicalJSON.encode(manifest)
         let signature = try await repository.sign(bytes, signer: keysInUse.signer)
         try await repository.store.put(BundleLayout.key(run.id, BundleLayout.signature), signature)
+        let looked = ContinuousClock.now
         try await checkStillThere(table)
-        try await checkBases(table)
+        try await checkBases(table, at: finished)
         try Task.checkCancellation()
-        try await repository.store.put(BundleLayout.key(run.id, BundleLayout.manifest), bytes, condition: .ifAbsent)
+        let key = BundleLayout.key(run.id, BundleLayout.manifest)
+        try await repository.store.put(key, bytes, condition: .ifAbsent)
+        if looked.duration(to: .now) > repository.commitTime {
+            // The host slept in between, longer than whoever removes waits.
+            do {
+                try await checkStillThere(table)
+                try await checkBases(table, at: finished)
+            } catch {
+                try await repository.store.delete(key)
+                throw error
+            }
+        }
         let link = Manifest.Previous(id: run.id, sha256: SHA256Digest.of(bytes))
         await keysInUse.destroy()
         remember(link, streams)
@@ -127,16 +145,17 @@ final class BundleWriterSession: BundleWriter {
 
     /// A base that went away while the run used it, or will, must not be committed against. A prune removes nothing
     /// within the hour after its mark, and looks for new bundles before it does: so there is time for the manifest.
-    private func checkBases(_ table: SegmentTable) async throws {
+    private func checkBases(_ table: SegmentTable, at now: Timestamp) async throws {
         for base in Set(table.streams.compactMap(\.base)) {
+            // The records first: the other way round, a removal fits in between whose mark is no longer seen.
+            guard try await !repository.isMarked(base, at: now) else {
+                throw Failure(
+                    .baseMissing, "the base bundle \(base) was marked for removal while this run used it",
+                    hint: "Run the backup again; it will store a full.")
+            }
             guard try await repository.store.size(of: BundleLayout.key(base, BundleLayout.manifest)) != nil else {
                 throw Failure(
                     .baseMissing, "the base bundle \(base) was removed while this run used it",
-                    hint: "Run the backup again; it will store a full.")
-            }
-            guard try await !repository.isMarked(base) else {
-                throw Failure(
-                    .baseMissing, "the base bundle \(base) was marked for removal while this run used it",
                     hint: "Run the backup again; it will store a full.")
             }
         }
@@ -197,7 +216,7 @@ final class BundleWriterSession: BundleWriter {
             return remembered
         }
         if let remembered, remembered.id >= listed {
-            if remembered.id > listed, try await !repository.isMarked(remembered.id) {
+            if remembered.id > listed, try await !repository.isMarked(remembered.id, at: run.id.started) {
                 note("the plan's last bundle \(remembered.id) is gone from the repository")
             }
             return remembered

@@ -13,6 +13,8 @@ public struct FormatRepository: BundleRepository {
     let concurrency: Int
     /// Raw bytes of a segment.
     let sliceSize: Int
+    /// From a run's last look at what it refers to, to its manifest: beyond that it looks again.
+    let commitTime: Duration
     private let probe: @Sendable (any Store, Timestamp) async throws -> ProbeResult
     /// The signer the plan names; nil: whoever the descriptor names.
     private let trustedSigner: String?
@@ -21,10 +23,11 @@ public struct FormatRepository: BundleRepository {
     ///   - trustedSigner: fingerprint of the only key whose signatures count; nil: the descriptor's signers.
     ///   - concurrency: segments worked on at once.
     ///   - sliceSize: raw bytes of a segment, at most 64 MiB: with the window they must fit zstd's 128 MiB.
+    ///   - commitTime: from a run's last look at what it refers to, to its manifest: beyond that it looks again.
     ///   - probe: finds out what the store guarantees, at `initialize`.
     public init(
         store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
-        concurrency: Int, sliceSize: Int = 32 << 20,
+        concurrency: Int, sliceSize: Int = 32 << 20, commitTime: Duration = .seconds(RetentionTimes.look),
         probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
     ) {
         self.store = store
@@ -32,6 +35,7 @@ public struct FormatRepository: BundleRepository {
         self.trustedSigner = trustedSigner
         self.concurrency = max(1, concurrency)
         self.sliceSize = sliceSize
+        self.commitTime = commitTime
         self.probe = probe
         keyring = Keyring(home: gnupgHome)
     }

@@ -59,11 +59,15 @@ extension FormatRepository: RetentionRepository {
         }
     }
 
-    /// Whether names claim that a bundle is to be removed. A claim is enough to leave it alone.
-    func isMarked(_ id: BundleID) async throws -> Bool {
+    /// Whether names claim that a bundle is to be removed, or was to be until shortly before `now`: whoever removes may have
+    /// looked before the mark was taken back. A claim is enough to leave it alone.
+    func isMarked(_ id: BundleID, at now: Timestamp) async throws -> Bool {
         let listing = RecordListing()
         try await store.list("\(BundleLayout.records(.prunes, id))/") { await listing.add($0) }
-        return RetentionClaim.newestFirst(await listing.claims[id] ?? [], .prunes).first.map { !$0.protects } ?? false
+        let claims = RetentionClaim.newestFirst(await listing.claims[id] ?? [], .prunes)
+        guard let newest = claims.first else { return false }
+        guard newest.protects else { return true }
+        return claims.contains { !$0.protects } && now.seconds(since: newest.at) < RetentionTimes.hour
     }
 
     /// Whether a signed record explains why a bundle with this manifest is gone.

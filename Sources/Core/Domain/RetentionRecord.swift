@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ByteStreams
 
+/// The times, in seconds, by which writers and removers keep out of each other's way without a lock (docs/format.md,
+/// "Retention records"; docs/models has the proof). They leave room for clocks that differ by some minutes.
+public enum RetentionTimes {
+    /// From a mark to a removal at least; from a taken back mark to a new reference at least.
+    public static let hour = 3600.0
+    /// From a last look to what it allows, a removal or a manifest, at most.
+    public static let look = 1800.0
+    /// After so long a run without a manifest counts as dead: longer than any backup takes.
+    public static let dead = 7 * 86400
+}
+
 /// What somebody, or a policy, decided about one bundle: an object of its own, signed like a manifest, never changed. The
 /// newest of a track counts.
 public struct RetentionRecord: Codable, Sendable, Equatable {

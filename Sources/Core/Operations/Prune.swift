@@ -11,9 +11,6 @@ public struct Prune: Sendable {
     let clock: any WallClock
     let progress: any ProgressListener
 
-    /// Seconds after which a run without a manifest counts as dead, whatever the grace time: longer than any backup takes.
-    public static let deadAfter = 7 * 86400
-
     public init(
         repository: any RetentionRepository, memory: any RetentionMemory, clock: any WallClock,
         progress: any ProgressListener
@@ -81,7 +78,7 @@ public struct Prune: Sendable {
         let leftovers = snapshot.uncommitted.map { id -> PruneReport.Leftover in
             // The rest of a bundle whose manifest a prune removed needs no second grace time.
             if snapshot.standings[id]?.mark != nil { return .init(bundle: id, state: .due) }
-            let due = id.started.adding(max(grace, Self.deadAfter))
+            let due = id.started.adding(max(grace, RetentionTimes.dead))
             return .init(bundle: id, state: due <= snapshot.at ? .due : .kept, due: due)
         }
         return PruneReport(
@@ -125,17 +122,31 @@ public struct Prune: Sendable {
     }
 
     /// Removes what is due, once everything was looked at anew: what was committed, held or taken back meanwhile counts.
+    /// Looks again whenever its last look is too old to act on.
     private func sweep(
         _ report: inout PruneReport, _ first: RetentionSnapshot, _ request: Request, _ checks: PruneChecks
     ) async throws {
-        let isDue = report.bundles.contains { $0.state == .due } || report.leftovers.contains { $0.state == .due }
-        guard isDue else { return }
+        guard report.hasDue || report.leftovers.contains(where: { $0.state == .due }) else { return }
         progress.report(.phase("remove"))
+        var look = first
+        repeat {
+            look = try await removeDue(&report, look, request, checks)
+        } while report.blockers.isEmpty && report.hasDue
+        guard report.blockers.isEmpty else { return }
+        try await clear(&report)
+    }
+
+    /// Removes what is due for as long as one look is good for.
+    ///
+    /// - Returns: what it saw.
+    private func removeDue(
+        _ report: inout PruneReport, _ first: RetentionSnapshot, _ request: Request, _ checks: PruneChecks
+    ) async throws -> RetentionSnapshot {
         let snapshot = try await RetentionSnapshot.load(
             request.plan, from: repository, at: clock.now(), known: first.manifests)
         let decisions = Retention.decide(snapshot.bundles, policy: request.plan.policy, now: snapshot.at)
         report.blockers = try await checks.blockers(snapshot, decisions, expected: first.bundles.map(\.id))
-        guard report.blockers.isEmpty else { return }
+        guard report.blockers.isEmpty else { return snapshot }
         var remaining = Set(snapshot.bundles.map(\.id))
         var users: [BundleID: [BundleID]] = [:]
         for bundle in snapshot.bundles { for base in bundle.bases { users[base, default: []].append(bundle.id) } }
@@ -143,6 +154,7 @@ public struct Prune: Sendable {
         // Newest first: what refers to a base goes before it.
         for index in report.bundles.indices.reversed() where report.bundles[index].state == .due {
             try Task.checkCancellation()
+            guard clock.now().seconds(since: snapshot.at) < RetentionTimes.look else { break }
             let id = report.bundles[index].decision.bundle
             guard remaining.contains(id) else {
                 report.bundles[index].state = .removed
@@ -174,8 +186,8 @@ public struct Prune: Sendable {
                 retain(&report.bundles[index], failure.summary)
             }
         }
-        try await clear(&report)
         try memory.setKnownBundles(remaining.sorted())
+        return snapshot
     }
 
     private func retain(_ entry: inout PruneReport.Entry, _ reason: String) {

@@ -70,6 +70,9 @@ public struct PruneReport: Sendable, Codable, Equatable {
         }
     }
 
+    /// Whether there is a bundle whose grace time is over.
+    var hasDue: Bool { bundles.contains { $0.state == .due } }
+
     /// Whether the store refused to let something go.
     public var hasRetained: Bool {
         bundles.contains { $0.state == .retained } || leftovers.contains { $0.state == .retained }
