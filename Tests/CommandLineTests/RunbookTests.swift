@@ -159,7 +159,7 @@ struct RunbookTests {
         ] { expect(try await stage.line(line), 2) }
         expect(try await stage.line("backup-verification.sh --help"), 0)
         expect(try await stage.line("disaster-recovery.sh validate-backup nope"), 5)
-        stage.servers.redis.stop()
+        stage.servers.redis.stop(SIGKILL)
         expect(try await stage.line("backup.sh full"), 3)
         let partial = try await stage.line("backup-verification.sh")
         expect(partial, 10)
