@@ -77,8 +77,8 @@ struct HookTests {
         let calls = try calls(site)
         #expect(calls.map { $0.prefix { $0 != " " } } == ["one", "undo", "tell"])
         #expect(calls.last?.contains("hook=failure bundle= outcome=failed error=hook before[1] (sh) failed") == true)
-        // The night failed: nothing is pruned after it.
-        #expect(try await site.host.run(["prune", "--apply"]).status == 4)
+        // The night is on record as failed.
+        #expect(try await site.ok(["list-runs"]).contains("preflight.refused"))
     }
 
     @Test("with 'continue' it is told and no more; a program that is not there is a failure like others")
