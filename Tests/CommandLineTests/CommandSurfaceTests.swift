@@ -48,7 +48,7 @@ struct CommandSurfaceTests {
             "doctor",
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
             "schema",
-            "completions",
+            "completions", "timers show", "timers install", "timers remove",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -69,6 +69,8 @@ struct CommandSurfaceTests {
     @Test("every command answers --json with one envelope, also when it fails or was mistyped")
     func json() async throws {
         let site = try await Site.make(sources: "- {name: config, adapter: files, paths: [$DIR/etc]}")
+        let plan = try String(contentsOfFile: site.folder("plan.yaml"), encoding: .utf8)
+        try site.folder.write("plan.yaml", plan + "\nschedule: {calendar: daily}\n")
         try site.folder.write("etc/app.conf", "listen 80\n")
         try await site.ok(["backup"])
         try site.folder.write("etc/app.conf", "listen 81\n")
@@ -86,6 +88,9 @@ struct CommandSurfaceTests {
             ("config show", ["config", "show"]), ("schema", ["schema"]), ("schema", ["schema", "files"]),
             ("completions", ["completions", "bash"]), ("hold", ["hold", ids[1], "--reason", "x"]),
             ("release", ["release", ids[1]]), ("prune", ["prune"]), ("list-runs", ["list-runs"]),
+            ("timers show", ["timers", "show"]),
+            ("timers install", ["timers", "install", "--directory", site.folder("units")]),
+            ("timers remove", ["timers", "remove", "--directory", site.folder("units")]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])

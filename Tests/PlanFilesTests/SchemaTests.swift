@@ -24,7 +24,9 @@ struct SchemaTests {
         let tables: [(part: String, keys: [String])] = [
             ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
             ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
-            ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule), ("objectives", PlanKeys.objectives),
+            ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule),
+            ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledPrune", PlanKeys.scheduledPrune),
+            ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("objectives", PlanKeys.objectives),
             ("notify", PlanKeys.notifyChannels + ["on"]),
         ]
         #expect(try keys(plan) == Set(PlanKeys.plan))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 import Glibc
 
 /// One run of a plan per host: a lock on a file that the kernel releases when the process ends, however it ends.
@@ -39,6 +39,28 @@ public final class PlanLock: Sendable {
         _ = ftruncate(descriptor, 0)
         let note = Array("\(getpid())\n".utf8)
         _ = pwrite(descriptor, note, note.count, 0)
+    }
+
+    /// Takes the lock, waiting at most so many seconds for another process to give it up; cancellable.
+    ///
+    /// - Throws: `Failure(.locked)` when it is held all that time, `CancellationError`.
+    public static func waiting(
+        _ root: StateDirectory, plan: String, purpose: String = "", seconds: Int,
+        onWait: (Failure) -> Void = { _ in }
+    ) async throws -> PlanLock {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        var hasTold = false
+        while true {
+            do {
+                return try PlanLock(root, plan: plan, purpose: purpose)
+            } catch let failure as Failure where failure.code == .locked {
+                guard ContinuousClock.now < deadline else { throw failure }
+                if !hasTold { onWait(failure) }
+                hasTold = true
+                // The kernel tells nobody when a lock gets free, except who blocks a thread that no signal can end.
+                try await Task.sleep(for: .milliseconds(250))
+            }
+        }
     }
 
     /// The process that says it holds the lock, if it is alive.

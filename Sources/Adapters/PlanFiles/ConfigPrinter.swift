@@ -24,9 +24,10 @@ public enum ConfigPrinter {
             ("consistency", text("separate")),
         ]
         if let node = plan.retention { pairs.append(("retention", converted(node))) }
-        if let node = plan.schedule { pairs.append(("schedule", converted(node))) }
+        if let schedule = plan.schedule { pairs.append(("schedule", SchedulePrinter.node(schedule))) }
         if let node = objectives(plan.objectives) { pairs.append(("objectives", node)) }
         if let node = plan.notify { pairs.append(("notify", converted(node))) }
+        if !plan.hooks.isEmpty { pairs.append(("hooks", SchedulePrinter.node(plan.hooks))) }
         pairs.append(("local-base", text(plan.keepsLocalBase ? "on" : "off")))
         return mapping(pairs)
     }
@@ -65,6 +66,12 @@ public enum ConfigPrinter {
         switch source.transport {
         case .local: pairs.append(("transport", text("local")))
         }
+        if let limit = source.timeLimit { pairs.append(("time-limit", text(PlanDuration.text(limit)))) }
+        if source.retries > 0 {
+            pairs.append(("retries", text(String(source.retries))))
+            pairs.append(("retry-delay", text(PlanDuration.text(source.retryDelay))))
+        }
+        if source.isIndex { pairs.append(("index", text("true"))) }
         if case .mapping(let own, _) = source.settings {
             pairs += own.map { ($0.key, converted($0.value, under: $0.key)) }
         }
@@ -97,11 +104,11 @@ public enum ConfigPrinter {
         return value[..<password.lowerBound] + redacted + value[password.upperBound...]
     }
 
-    private static func mapping(_ pairs: [(String, Node)]) -> Node {
+    static func mapping(_ pairs: [(String, Node)]) -> Node {
         .mapping(.init(pairs.map { (text($0.0), $0.1) }))
     }
 
-    private static func text(_ value: String) -> Node { text(value, isQuoted: false) }
+    static func text(_ value: String) -> Node { text(value, isQuoted: false) }
 
     private static func text(_ value: String, isQuoted: Bool) -> Node {
         .scalar(.init(value, .implicit, isQuoted || value.isEmpty ? .doubleQuoted : .any))

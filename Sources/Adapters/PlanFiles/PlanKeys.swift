@@ -4,7 +4,7 @@
 enum PlanKeys {
     static let plan = [
         "plan", "repository", "encryption", "sources", "consistency", "retention", "schedule", "objectives", "notify",
-        "local-base",
+        "hooks", "local-base",
     ]
     static let repository = ["store", "s3"]
     static let s3 = [
@@ -14,21 +14,26 @@ enum PlanKeys {
     static let objectLock = ["mode", "days"]
     static let encryption = ["recipients", "signer", "prove"]
     /// Beside these, a source has its adapter's keys.
-    static let source = ["name", "adapter", "transport"]
+    static let source = ["name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index"]
     /// What a plan's or a policy's mapping may have; `policy` only in a plan, and then alone.
     static let retention = ["policy"] + retentionRules + ["minimum-good", "minimum-proof", "grace", "tags"]
     /// What a tag may have.
     static let retentionRules = [
         "within", "last", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly",
     ]
-    static let schedule = ["calendar", "randomized-delay"]
+    static let schedule = ["calendar", "randomized-delay", "validate", "prune"]
+    static let scheduledValidation = ["calendar", "level", "which"]
+    static let scheduledPrune = ["calendar"]
+    static let hooks = ["before", "after", "failure"]
+    static let hook = ["run", "on-failure", "time-limit"]
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]
     static let notifyChannels = ["email", "slack", "pagerduty", "webhook"]
     static let notifyEvents = ["success", "failed", "partial", "recovered"]
     static let host = ["host", "state-directory", "defaults"]
     /// The parts of a plan that `defaults` in salvor.yaml may give.
     static let defaults = [
-        "repository", "encryption", "consistency", "retention", "schedule", "objectives", "notify", "local-base",
+        "repository", "encryption", "consistency", "retention", "schedule", "objectives", "notify", "hooks",
+        "local-base",
     ]
 
     /// Names under which any part of the configuration holds a secret.

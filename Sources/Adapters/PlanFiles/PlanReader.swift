@@ -26,14 +26,16 @@ public struct PlanReader: Sendable {
         guard name != "latest" else { throw reader.failure("plan", "'latest' is a word of the command line") }
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
         try checkConsistency(reader)
-        try checkSchedule(reader)
         try checkNotify(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
             encryption: try EncryptionReader.read(reader), sources: try sources(reader),
-            retention: reader.node("retention"), schedule: reader.node("schedule"), notify: reader.node("notify"),
+            retention: reader.node("retention"), schedule: try ScheduleReader.read(reader),
+            notify: reader.node("notify"),
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
-            policy: try RetentionReader(planFile: document.mark.file).policy(reader))
+            policy: try RetentionReader(planFile: document.mark.file).policy(reader),
+            hooks: try HooksReader.read(reader),
+            secrets: PlanSecrets.references(document))
     }
 
     static let nameHint =
@@ -66,12 +68,6 @@ public struct PlanReader: Sendable {
             "consistency", "cannot be 'together': sources are captured side by side, each at a moment of its own",
             hint: "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all "
                 + "tables of a database are of one moment) or stop its writers while the backup runs.")
-    }
-
-    private func checkSchedule(_ reader: ConfigReader) throws {
-        guard let schedule = try reader.mapping("schedule", allowed: PlanKeys.schedule) else { return }
-        _ = try schedule.requiredString("calendar")
-        _ = try schedule.duration("randomized-delay")
     }
 
     private func checkNotify(_ reader: ConfigReader) throws {

@@ -41,7 +41,21 @@ extension PlanReader {
         }
         let own = pairs.filter { !PlanKeys.source.contains($0.key) }
         return SourceSettings(
-            name: name, adapter: adapter, transport: try transport(reader), settings: .mapping(own, mark), mark: mark)
+            name: name, adapter: adapter, transport: try transport(reader), settings: .mapping(own, mark), mark: mark,
+            timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
+            retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
+            isIndex: try isIndex(reader, adapter))
+    }
+
+    /// Only what can be swapped with a probe and put back counts as a search index.
+    private func isIndex(_ reader: ConfigReader, _ adapter: String) throws -> Bool {
+        guard try reader.bool("index") == true else { return false }
+        guard adapter == "sqlite" else {
+            throw reader.failure(
+                "index", "is for search indexes that are rebuilt from bundles, and '\(adapter)' sources are not",
+                hint: "This version rebuilds sqlite sources only; restore others with 'salvor restore --source'.")
+        }
+        return true
     }
 
     /// A slip in one of the shared keys reads as that key missing: tell the slip instead.

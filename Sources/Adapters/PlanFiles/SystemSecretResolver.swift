@@ -25,7 +25,7 @@ public struct SystemSecretResolver: SecretResolver {
         switch reference.kind {
         case .file(let path):
             guard path.hasPrefix("/") else { throw problem(reference, "is not an absolute path") }
-            secret = try read(path, reference)
+            secret = try read(credential(forFile: path) ?? path, reference)
         case .environment(let name):
             guard let value = environment[name] else {
                 throw problem(reference, "is not set", hint: "Export \(name) where salvor runs.")
@@ -44,6 +44,13 @@ public struct SystemSecretResolver: SecretResolver {
         guard !secret.isEmpty else { throw problem(reference, "is empty") }
         guard !secret.utf8.contains(0) else { throw problem(reference, "holds a zero byte") }
         return secret
+    }
+
+    /// A service that may not read the file has been given what is in it.
+    private func credential(forFile path: String) -> String? {
+        guard let folder = environment["CREDENTIALS_DIRECTORY"], folder.hasPrefix("/") else { return nil }
+        let file = "\(folder)/\(SecretReference.credentialName(forFile: path))"
+        return access(file, F_OK) == 0 ? file : nil
     }
 
     private func credentialPath(_ name: String, _ reference: SecretReference) throws -> String {

@@ -41,6 +41,18 @@ final class BundleWriterSession: BundleWriter {
 
     func add(_ stream: CapturedStream) { captured.withLock { $0.append(stream) } }
 
+    func discard(_ source: String) async {
+        captured.withLock { $0.removeAll { $0.table.source == source } }
+        // What stays is overwritten or counts for nothing: only what the tables name is part of a bundle.
+        do {
+            for object in try await repository.store.list(BundleLayout.key(run.id, "\(source)/")) {
+                try await repository.store.delete(object.key)
+            }
+        } catch {
+            note("what a failed attempt stored stays until the bundle goes: \(Failure.wrapping(error).summary)")
+        }
+    }
+
     func note(_ message: String) { progress.report(.note(message)) }
 
     /// Whether a base is young and small enough by the rules, and its bundle is still in the repository and to stay there.

@@ -26,9 +26,18 @@ struct Salvor: AsyncParsableCommand {
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
-            ListRunsCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self,
-            SchemaCommand.self, CompletionsCommand.self,
+            ListRunsCommand.self, TimersCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self,
+            ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
         ])
+
+    /// The name as it is typed: `config check`.
+    private static func fullName(of command: any ParsableCommand) -> String {
+        let own = type(of: command)
+        let above = configuration.subcommands.first { parent in
+            parent.configuration.subcommands.contains { ObjectIdentifier($0) == ObjectIdentifier(own) }
+        }
+        return (above.map { $0._commandName + " " } ?? "") + own._commandName
+    }
 
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
@@ -40,8 +49,7 @@ struct Salvor: AsyncParsableCommand {
         let name: String
         do {
             let command = try parseAsRoot(arguments)
-            let isConfig = command is ConfigCommand.CheckCommand || command is ConfigCommand.PrintCommand
-            name = (isConfig ? "config " : "") + type(of: command)._commandName
+            name = fullName(of: command)
         } catch {
             // Help and version are no errors; everything else is usage, which has one status in all of salvor.
             let message = fullMessage(for: error)

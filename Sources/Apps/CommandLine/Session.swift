@@ -18,12 +18,17 @@ struct Session: Sendable {
     let registry: AdapterRegistry
     let state: StateDirectory
     let progress: any ProgressListener
+    /// Where the configuration was read, as it was given.
+    let configurationPath: String
+    /// This host.
+    let transport: any Transport
 
     init(_ options: GlobalOptions) throws {
         let environment = ProcessInfo.processInfo.environment
         self.options = options
         clock = SystemClock()
         let transport = LocalTransport()
+        self.transport = transport
         let redactor = SecretRedactor()
         secrets = RedactingSecretResolver(
             SystemSecretResolver(environment: environment, transport: transport), redactor)
@@ -35,6 +40,7 @@ struct Session: Sendable {
             }
         }
         let path = options.config ?? environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
+        configurationPath = path
         loaded = try PlanDirectory.load(path, adapters: registry.kinds)
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
@@ -59,7 +65,9 @@ struct Session: Sendable {
     /// The plan a bundle selector refers to: `latest:PLAN`, an id's plan if it is configured, the one named, or the only one.
     func plan(_ name: String?, for selector: String) throws -> Plan {
         if let name { return try plan(name) }
-        if let named = selector.droppingPrefix("latest:") { return try plan(named) }
+        for prefix in ["latest:", "latest-good:"] {
+            if let named = selector.droppingPrefix(prefix) { return try plan(named) }
+        }
         if let id = BundleID(selector), let plan = loaded.plans.first(where: { $0.name == id.plan }) { return plan }
         if loaded.plans.count > 1, let match = loaded.plans.first(where: { selector.contains("-\($0.name)") }) {
             return match

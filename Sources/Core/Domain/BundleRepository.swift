@@ -72,18 +72,23 @@ public struct SourceOutcome: Sendable {
     public var started: Timestamp
     public var finished: Timestamp
     public var result: Result<CaptureReport, Failure>
+    /// How often it was tried.
+    public var attempts: Int
 
     /// Whether the source's streams are whole.
     public var isCaptured: Bool {
         if case .success = result { true } else { false }
     }
 
-    public init(source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>)
-    {
+    public init(
+        source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>,
+        attempts: Int = 1
+    ) {
         self.source = source
         self.started = started
         self.finished = finished
         self.result = result
+        self.attempts = attempts
     }
 }
 
@@ -229,6 +234,10 @@ public protocol BundleRepository: Sendable {
 public protocol BundleWriter: Sendable {
     /// Where the capture of `source` delivers.
     func sink(for source: String) -> any CaptureSink
+
+    /// Forgets what a failed attempt at `source` delivered, so that none of it gets into the bundle beside what the next one
+    /// delivers, and removes it from the store as far as that allows. No capture of the source may be under way.
+    func discard(_ source: String) async
 
     /// Writes tables, signature and manifest: the commit. At least one source must have succeeded.
     func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest

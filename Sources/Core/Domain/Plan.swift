@@ -11,9 +11,14 @@ public struct Plan: Sendable {
     public var sources: [SourceSettings]
     /// What `retention` amounts to; nil: the plan keeps everything.
     public var policy: RetentionPolicy?
-    /// Parts whose meaning belongs to other commands, kept as read: retention, schedule, notify.
+    /// When its commands run by themselves; nil: whenever somebody runs them.
+    public var schedule: Schedule?
+    /// Programs around each backup.
+    public var hooks: Hooks
+    /// Every reference to a secret in the document, in its order.
+    public var secrets: [SecretReference]
+    /// Parts whose meaning belongs to other commands, kept as read: retention, notify.
     public var retention: ConfigNode?
-    public var schedule: ConfigNode?
     public var notify: ConfigNode?
     public var objectives: Objectives
     /// Whether the last full of dump streams is kept locally so that deltas can be made.
@@ -21,8 +26,9 @@ public struct Plan: Sendable {
 
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
-        sources: [SourceSettings], retention: ConfigNode? = nil, schedule: ConfigNode? = nil, notify: ConfigNode? = nil,
-        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil
+        sources: [SourceSettings], retention: ConfigNode? = nil, schedule: Schedule? = nil, notify: ConfigNode? = nil,
+        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil,
+        hooks: Hooks = Hooks(), secrets: [SecretReference] = []
     ) {
         self.name = name
         self.file = file
@@ -35,6 +41,8 @@ public struct Plan: Sendable {
         self.objectives = objectives
         self.keepsLocalBase = keepsLocalBase
         self.policy = policy
+        self.hooks = hooks
+        self.secrets = secrets
     }
 }
 
@@ -108,18 +116,33 @@ public struct SourceSettings: Sendable {
     /// The adapter's kind, such as `postgresql`.
     public var adapter: String
     public var transport: TransportSettings
-    /// The source's mapping less `name`, `adapter` and `transport`, for the adapter to read strictly.
+    /// The source's mapping less `name`, `adapter`, `transport` and the keys below, for the adapter to read strictly.
     public var settings: ConfigNode
     public var mark: ConfigMark
+    /// Seconds that its capture may take, from the first check to the last byte, further attempts included; nil: any.
+    public var timeLimit: Int?
+    /// How often it is tried again when it fails, and the seconds between.
+    public var retries: Int
+    public var retryDelay: Int
+    /// A search index: whatever it holds can be made anew, so `restore --indexes` may put it back to its last good bundle.
+    public var isIndex: Bool
+
+    /// Half a minute: a server that restarts is back by then.
+    public static let standardRetryDelay = 30
 
     public init(
-        name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark
+        name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
+        timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false
     ) {
         self.name = name
         self.adapter = adapter
         self.transport = transport
         self.settings = settings
         self.mark = mark
+        self.timeLimit = timeLimit
+        self.retries = retries
+        self.retryDelay = retryDelay
+        self.isIndex = isIndex
     }
 }
 

@@ -112,14 +112,14 @@ public struct RunFindings: Sendable {
         self.storedBytes = storedBytes
     }
 
-    /// Of a backup: the bundle, and the sources that are missing from it.
-    public init(_ manifest: Manifest, failures: [String: Failure]) {
+    /// Of a backup: the bundle, the sources that are missing from it, and how often each was tried.
+    public init(_ manifest: Manifest, failures: [String: Failure], attempts: [String: Int] = [:]) {
         self.init(
             bundle: manifest.id, failure: failures.sorted { $0.key < $1.key }.first?.value,
             sources: manifest.sources.map { source in
                 RecordedSource(
                     name: source.name, failure: failures[source.name].map { RecordedFailure($0) },
-                    seconds: source.finished.seconds(since: source.started),
+                    attempts: attempts[source.name] ?? 1, seconds: source.finished.seconds(since: source.started),
                     rawBytes: source.streams.reduce(0) { $0 + $1.rawBytes },
                     storedBytes: source.streams.reduce(0) { $0 + $1.storedBytes })
             }, rawBytes: manifest.rawBytes, storedBytes: manifest.storedBytes)

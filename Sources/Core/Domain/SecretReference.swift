@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 
 /// Where a secret is to be found: `file:PATH`, `env:NAME`, `credential:NAME` (systemd's `$CREDENTIALS_DIRECTORY`),
 /// `command:PROGRAM ARG…`, or a literal. Printing it never prints a literal.
@@ -30,6 +31,11 @@ public struct SecretReference: Sendable, Hashable, CustomStringConvertible {
         } else {
             kind = .literal(text)
         }
+    }
+
+    /// What systemd's credential for the file of a `file:` reference is called where the service may not read it itself.
+    public static func credentialName(forFile path: String) -> String {
+        "file-\(SHA256Digest.of(path.utf8).description.prefix(16))"
     }
 
     public var description: String {

@@ -45,16 +45,20 @@ public struct Backup: Sendable {
 
     /// Makes one bundle.
     ///
-    /// - Returns: the manifest and the failures of the sources that are missing from it: with any, the bundle is partial.
+    /// - Returns: the manifest, the failures of the sources that are missing from it (with any, the bundle is partial), and how
+    ///   often each source was tried.
     /// - Throws: when no source could be captured, or the bundle could not be committed; nothing is visible then.
-    public func run(_ request: Request) async throws -> (manifest: Manifest, failures: [String: Failure]) {
+    public func run(_ request: Request) async throws -> (
+        manifest: Manifest, failures: [String: Failure], attempts: [String: Int]
+    ) {
         let sources = try chosen(request)
         let adapters = try sources.map { (settings: $0, adapter: try registry.adapter($0)) }
         _ = try await repository.descriptor()
         let broken = await repository.keyChecks(plan: request.plan, at: clock.now()).filter { $0.state == .failed }
         if let check = broken.first { throw Failure(keyCode(check), check.detail, hint: check.remedy) }
         progress.report(.phase("preflight"))
-        let refusals = await preflight(adapters)
+        let (attempts, refusals) = await preflight(adapters)
+        try Task.checkCancellation()
         if refusals.count == adapters.count, let first = adapters.first.flatMap({ refusals[$0.settings.name] }) {
             throw first
         }
@@ -66,7 +70,7 @@ public struct Backup: Sendable {
         let writer = try await repository.begin(run, plan: request.plan, progress: progress)
         do {
             progress.report(.phase("capture"))
-            let outcomes = try await capture(adapters, refusals, into: writer)
+            let outcomes = try await capture(adapters, attempts, refusals, into: writer)
             let failures = Dictionary(
                 uniqueKeysWithValues: outcomes.compactMap { outcome -> (String, Failure)? in
                     guard case .failure(let failure) = outcome.result else { return nil }
@@ -77,7 +81,9 @@ public struct Backup: Sendable {
             }
             progress.report(.phase("commit"))
             let manifest = try await writer.commit(outcomes, finished: clock.now())
-            return (manifest, failures)
+            return (
+                manifest, failures, Dictionary(uniqueKeysWithValues: outcomes.map { ($0.source.name, $0.attempts) })
+            )
         } catch {
             // Detached from this task's cancellation: a run that was interrupted still drops what it stored.
             await Task { await writer.abandon() }.value
@@ -102,53 +108,65 @@ public struct Backup: Sendable {
             ?? .keyUnusable
     }
 
-    /// The failure of every source whose preflight refuses.
+    /// What is left of every source's attempts and time, and the failure of those whose preflight refuses.
     private func preflight(
         _ adapters: [(settings: SourceSettings, adapter: any SourceAdapter)]
-    ) async -> [String: Failure] {
-        await withTaskGroup(of: (String, Failure?).self) { group in
+    ) async -> (attempts: [String: SourceAttempts], refusals: [String: Failure]) {
+        await withTaskGroup(of: (SourceAttempts, Failure?).self) { group in
             for (settings, adapter) in adapters {
                 group.addTask {
-                    let checks = await adapter.preflight()
-                    for check in checks where check.state == .warning {
-                        progress.report(.note("source '\(settings.name)': \(check.detail)"))
-                    }
-                    guard let failed = checks.first(where: { $0.state == .failed }) else { return (settings.name, nil) }
-                    return (
-                        settings.name,
-                        Failure(
-                            .preflightRefused, "source '\(settings.name)': \(failed.name): \(failed.detail)",
-                            hint: failed.remedy)
-                    )
+                    var attempts = SourceAttempts(settings, progress)
+                    let result = await attempts.run { try await preflight(settings, adapter) }
+                    guard case .failure(let failure) = result else { return (attempts, nil) }
+                    return (attempts, failure)
                 }
             }
+            var all: [String: SourceAttempts] = [:]
             var refusals: [String: Failure] = [:]
-            for await (name, failure) in group { refusals[name] = failure }
-            return refusals
+            for await (attempts, failure) in group {
+                all[attempts.source.name] = attempts
+                refusals[attempts.source.name] = failure
+            }
+            return (all, refusals)
         }
     }
 
+    private func preflight(_ settings: SourceSettings, _ adapter: any SourceAdapter) async throws {
+        let checks = await adapter.preflight()
+        for check in checks where check.state == .warning {
+            progress.report(.note("source '\(settings.name)': \(check.detail)"))
+        }
+        guard let failed = checks.first(where: { $0.state == .failed }) else { return }
+        throw Failure(
+            .preflightRefused, "source '\(settings.name)': \(failed.name): \(failed.detail)", hint: failed.remedy)
+    }
+
     private func capture(
-        _ adapters: [(settings: SourceSettings, adapter: any SourceAdapter)], _ refusals: [String: Failure],
-        into writer: any BundleWriter
+        _ adapters: [(settings: SourceSettings, adapter: any SourceAdapter)], _ attempts: [String: SourceAttempts],
+        _ refusals: [String: Failure], into writer: any BundleWriter
     ) async throws -> [SourceOutcome] {
         let outcomes = try await withThrowingTaskGroup(of: SourceOutcome.self) { group in
             for (settings, adapter) in adapters {
                 group.addTask {
                     let started = clock.now()
+                    var own = attempts[settings.name] ?? SourceAttempts(settings, progress)
                     let result: Result<CaptureReport, Failure>
                     if let refusal = refusals[settings.name] {
                         result = .failure(refusal)
                     } else {
                         progress.report(.sourceStarted(settings.name, estimatedBytes: nil))
-                        result = await one(settings, adapter, writer)
+                        result = await own.run(discarding: { await writer.discard(settings.name) }) {
+                            try await adapter.capture(into: writer.sink(for: settings.name))
+                        }
                     }
                     switch result {
                     case .success: progress.report(.sourceFinished(settings.name))
                     case .failure(let failure): progress.report(.sourceFailed(settings.name, failure))
                     }
                     try Task.checkCancellation()
-                    return SourceOutcome(source: settings, started: started, finished: clock.now(), result: result)
+                    return SourceOutcome(
+                        source: settings, started: started, finished: clock.now(), result: result,
+                        attempts: own.made)
                 }
             }
             var all: [SourceOutcome] = []
@@ -166,16 +184,6 @@ public struct Backup: Sendable {
         let order = adapters.map(\.settings.name)
         return outcomes.sorted {
             (order.firstIndex(of: $0.source.name) ?? 0) < (order.firstIndex(of: $1.source.name) ?? 0)
-        }
-    }
-
-    private func one(
-        _ settings: SourceSettings, _ adapter: any SourceAdapter, _ writer: any BundleWriter
-    ) async -> Result<CaptureReport, Failure> {
-        do {
-            return .success(try await adapter.capture(into: writer.sink(for: settings.name)))
-        } catch {
-            return .failure(Failure.wrapping(error, as: .sourceFailed, "source '\(settings.name)'"))
         }
     }
 }

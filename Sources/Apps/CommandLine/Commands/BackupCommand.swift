@@ -40,6 +40,13 @@ struct BackupCommand: AsyncParsableCommand {
     @Option(help: "Segments worked on at once; default: the number of cores.")
     var concurrency: Int?
 
+    @Option(
+        defaultAsFlag: WaitTime(seconds: 86_400), parsing: .next,
+        help: ArgumentHelp(
+            "Wait for another run of the plan to end, a day or so long, instead of giving up with status 6.",
+            valueName: "duration"))
+    var wait: WaitTime?
+
     struct Result: Codable {
         var bundles: [Manifest]
         var failures: [String: JSONError]
@@ -62,13 +69,18 @@ struct BackupCommand: AsyncParsableCommand {
         }
         var result = Result(bundles: [], failures: [:])
         var worst: Failure?
+        var broken: Failure?
         for plan in chosen {
             do {
-                let (manifest, failures) = try await one(plan, session)
-                result.bundles.append(manifest)
-                for (source, failure) in failures {
+                let outcome = try await one(plan, session)
+                result.bundles.append(outcome.manifest)
+                for (source, failure) in outcome.failures {
                     result.failures["\(plan.name)/\(source)"] = JSONError(failure)
                     worst = worst ?? failure
+                }
+                for failure in outcome.hookFailures {
+                    result.failures["\(plan.name)/hooks"] = JSONError(failure)
+                    broken = broken ?? failure
                 }
             } catch {
                 let failure = Failure.wrapping(error)
@@ -77,38 +89,72 @@ struct BackupCommand: AsyncParsableCommand {
                 worst = failure
             }
         }
-        let failure = worst.map { _ in
-            result.bundles.isEmpty
-                ? Failure(.sourceFailed, "no plan gave a bundle", hint: "Each plan's failure is in the result.")
-                : Failure(
-                    .partial, "\(result.failures.keys.sorted().joined(separator: ", ")) failed",
-                    hint: "The bundles hold the rest; the failures are in the result.")
-        }
+        let failure =
+            worst.map { _ in
+                result.bundles.isEmpty
+                    ? Failure(.sourceFailed, "no plan gave a bundle", hint: "Each plan's failure is in the result.")
+                    : Failure(
+                        .partial, "\(result.failures.keys.sorted().joined(separator: ", ")) failed",
+                        hint: "The bundles hold the rest; the failures are in the result.")
+            }
+            ?? broken.map {
+                Failure($0.code, $0.summary, hint: "The bundle is whole and committed; the hook's work is not done.")
+            }
         try session.print(result, command: "backup", failure: failure) { text(result) }
         if let failure { throw ExitCode(failure.code.exitStatus.rawValue) }
     }
 
-    private func one(_ plan: Plan, _ session: Session) async throws -> (Manifest, [String: Failure]) {
-        let lock = try PlanLock(session.state, plan: plan.name)
+    /// One plan's bundle, and what failed beside it.
+    private struct Outcome {
+        var manifest: Manifest
+        var failures: [String: Failure]
+        var attempts: [String: Int]
+        var hookFailures: [Failure] = []
+    }
+
+    private func one(_ plan: Plan, _ session: Session) async throws -> Outcome {
+        let hooked = HookedRun(plan: plan, transport: session.transport, progress: session.progress)
+        let lock: PlanLock
+        do {
+            lock = try await PlanLock.waiting(session.state, plan: plan.name, seconds: wait?.seconds ?? 0) {
+                session.progress.report(.note("waiting: \($0.summary)"))
+            }
+        } catch {
+            await hooked.refused(Failure.wrapping(error))
+            throw error
+        }
         return try await session.recording(plan).run(
             session.record(.backup, plan, isWhole: sources.isEmpty), plan: plan,
             repository: { try await session.runRecords(plan) },
-            findings: { RunFindings($0.0, failures: $0.1) }
-        ) { try await run(plan, session, holding: lock) }
+            findings: { RunFindings($0.manifest, failures: $0.failures, attempts: $0.attempts) }
+        ) { try await run(plan, session, hooked, holding: lock) }
     }
 
     private func run(
-        _ plan: Plan, _ session: Session, holding lock: PlanLock
-    ) async throws -> (Manifest, [String: Failure]) {
+        _ plan: Plan, _ session: Session, _ hooked: HookedRun, holding lock: PlanLock
+    ) async throws -> Outcome {
+        var (outcome, failures) = try await hooked.run {
+            try await captured(plan, session)
+        } telling: { outcome in
+            let names = outcome.failures.keys.sorted().joined(separator: ", ")
+            return HookedRun.Ending(
+                bundle: outcome.manifest.id, outcome: outcome.failures.isEmpty ? .ok : .partial,
+                failure: outcome.failures.isEmpty ? nil : Failure(.partial, "\(names) failed"))
+        }
+        outcome.hookFailures = failures
+        withExtendedLifetime(lock) {}
+        return outcome
+    }
+
+    private func captured(_ plan: Plan, _ session: Session) async throws -> Outcome {
         let repository = try await session.repository(plan, uploadLimit: limitUpload?.bytes, concurrency: concurrency)
         let backup = Backup(
             repository: repository, registry: session.registry, clock: session.clock, progress: session.progress)
-        let outcome = try await backup.run(
+        let (manifest, failures, attempts) = try await backup.run(
             Backup.Request(
                 plan: plan, sources: sources, comment: comment, tags: tags, forcesFull: full, host: session.host,
                 tool: Session.tool))
-        withExtendedLifetime(lock) {}
-        return outcome
+        return Outcome(manifest: manifest, failures: failures, attempts: attempts)
     }
 
     private func text(_ result: Result) -> String {

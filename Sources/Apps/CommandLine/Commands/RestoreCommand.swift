@@ -26,7 +26,7 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: "Id, unique beginning of one, latest, or latest:PLAN.")
+    @Argument(help: "Id, unique beginning of one, latest, latest-good, or either with :PLAN.")
     var bundle: String?
 
     @Option(name: .customLong("source"), help: "Restore only this source; may be given several times.")
@@ -37,6 +37,15 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @Flag(help: "Only sources that hold data: no configuration, secrets or logs.")
     var dataOnly = false
+
+    @Flag(help: "Only search indexes: sources that the plan marks with 'index: true'. They are probed, too.")
+    var indexes = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Run this after promoting; unless it exits with 0, roll back. Split at blanks, no shell.",
+            valueName: "program argument..."))
+    var probe: String?
 
     @Flag(help: "Print what would be done, and do nothing.")
     var dryRun = false
@@ -76,6 +85,15 @@ struct RestoreCommand: AsyncParsableCommand {
         guard chosen == 1 else {
             throw ValidationError("Name one of: a bundle, --promote RESTORE, --rollback RESTORE, --list.")
         }
+        if indexes, !sources.isEmpty || dataOnly {
+            throw ValidationError("--indexes chooses the sources itself: leave --source and --data-only out.")
+        }
+        if probe != nil || indexes, stageOnly || toDirectory != nil || rollBack != nil {
+            throw ValidationError("--probe and --indexes are for restores that are promoted.")
+        }
+        if let probe, probe.split(separator: " ").isEmpty {
+            throw ValidationError("--probe takes a program and its arguments.")
+        }
         for rename in renames where rename.split(separator: "=", maxSplits: 1).count != 2 {
             throw ValidationError("--rename takes SOURCE=NAME, not '\(rename)'.")
         }
@@ -90,7 +108,9 @@ struct RestoreCommand: AsyncParsableCommand {
         let plan = try session.plan(plan, for: bundle)
         let repository = try await session.repository(plan)
         let request = RestoreRequest(
-            bundle: try await BundleSelection(repository: repository).find(bundle, plan: plan.name), sources: sources,
+            bundle: try await BundleSelection(repository: repository).find(
+                bundle, plan: plan.name, having: try chosen(plan)),
+            sources: try chosen(plan),
             include: include, dataOnly: dataOnly,
             renames: Dictionary(
                 renames.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }.map { ($0[0], $0[1]) }
@@ -118,6 +138,18 @@ struct RestoreCommand: AsyncParsableCommand {
         }
         if !global.json { Output.note(RestoreReports.text(planned, at: session.clock.now())) }
         try await carryOut(planned, request, restoreID, plan, session, repository)
+    }
+
+    private func chosen(_ plan: Plan) throws -> [String] {
+        guard indexes else { return sources }
+        let marked = plan.sources.filter(\.isIndex).map(\.name)
+        guard !marked.isEmpty else {
+            throw Failure(
+                .nothingSelected, "plan '\(plan.name)' marks no source as a search index",
+                hint: "Write 'index: true' at a sqlite source that can be made anew without loss; for any other, "
+                    + "'salvor restore --source'.")
+        }
+        return marked
     }
 
     private func carryOut(
@@ -192,7 +224,7 @@ struct RestoreCommand: AsyncParsableCommand {
     ) async throws {
         if !skipsSafetyBundle, !replacing.isEmpty {
             do {
-                let (manifest, failures) = try await Backup(
+                let (manifest, failures, _) = try await Backup(
                     repository: repository, registry: session.registry, clock: session.clock,
                     progress: session.progress
                 ).run(
@@ -211,5 +243,10 @@ struct RestoreCommand: AsyncParsableCommand {
         try await Restore(
             repository: repository, registry: session.registry, records: session.records, progress: session.progress
         ).promote(id, plan: plan)
+        guard probe != nil || indexes else { return }
+        try await RestoreProbe(
+            registry: session.registry, records: session.records, transport: session.transport,
+            progress: session.progress
+        ).run(id, plan: plan, program: (probe ?? "").split(separator: " ").map(String.init))
     }
 }

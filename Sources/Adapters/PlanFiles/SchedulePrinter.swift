@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import Domain
+import Yams
+
+/// Prints what runs by itself, and around a backup, as the plan's keys that would give it.
+enum SchedulePrinter {
+    static func node(_ schedule: Schedule) -> Node {
+        var pairs = [("calendar", calendar(schedule.backup))]
+        if let delay = schedule.randomizedDelay {
+            pairs.append(("randomized-delay", ConfigPrinter.text(PlanDuration.text(delay))))
+        }
+        if let validation = schedule.validation {
+            pairs.append(
+                (
+                    "validate",
+                    ConfigPrinter.mapping([
+                        ("calendar", calendar(validation.calendar)),
+                        ("level", ConfigPrinter.text(validation.level.rawValue)),
+                        ("which", ConfigPrinter.text(validation.which.rawValue)),
+                    ])
+                ))
+        }
+        if !schedule.prune.isEmpty {
+            pairs.append(("prune", ConfigPrinter.mapping([("calendar", calendar(schedule.prune))])))
+        }
+        return ConfigPrinter.mapping(pairs)
+    }
+
+    static func node(_ hooks: Hooks) -> Node {
+        let lists = [("before", hooks.before), ("after", hooks.after), ("failure", hooks.failure)]
+        return ConfigPrinter.mapping(
+            lists.filter { !$0.1.isEmpty }.map { ($0.0, Node.sequence(.init($0.1.map(hook)))) })
+    }
+
+    private static func hook(_ hook: Hook) -> Node {
+        ConfigPrinter.mapping([
+            ("run", .sequence(.init(hook.run.map { quoted($0) }))),
+            ("on-failure", ConfigPrinter.text(hook.onFailure.rawValue)),
+            ("time-limit", ConfigPrinter.text(PlanDuration.text(hook.timeLimit))),
+        ])
+    }
+
+    private static func calendar(_ expressions: [CalendarExpression]) -> Node {
+        guard expressions.count != 1 else { return quoted(expressions[0].text) }
+        return .sequence(.init(expressions.map { quoted($0.text) }))
+    }
+
+    /// Asterisks and colons mean something to YAML.
+    private static func quoted(_ value: String) -> Node { .scalar(.init(value, .implicit, .doubleQuoted)) }
+}
