@@ -27,13 +27,13 @@ public struct PlanReader: Sendable {
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
         try checkConsistency(reader)
         try checkSchedule(reader)
-        try checkNotify(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
             encryption: try EncryptionReader.read(reader), sources: try sources(reader),
             retention: reader.node("retention"), schedule: reader.node("schedule"), notify: reader.node("notify"),
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
-            policy: try RetentionReader(planFile: document.mark.file).policy(reader))
+            policy: try RetentionReader(planFile: document.mark.file).policy(reader),
+            channels: try NotifyReader.channels(reader))
     }
 
     static let nameHint =
@@ -72,25 +72,5 @@ public struct PlanReader: Sendable {
         guard let schedule = try reader.mapping("schedule", allowed: PlanKeys.schedule) else { return }
         _ = try schedule.requiredString("calendar")
         _ = try schedule.duration("randomized-delay")
-    }
-
-    private func checkNotify(_ reader: ConfigReader) throws {
-        for (index, node) in (try reader.sequence("notify") ?? []).enumerated() {
-            let entry = try ConfigReader(node, path: "notify[\(index)]", allowed: PlanKeys.notifyChannels + ["on"])
-            let channels = PlanKeys.notifyChannels.filter { entry.node($0) != nil }
-            guard channels.count == 1, let channel = channels.first else {
-                throw Failure(
-                    .configuration,
-                    "\(entry.mark): '\(entry.path)' must have exactly one of \(PlanKeys.notifyChannels.joined(separator: ", "))"
-                )
-            }
-            guard case .mapping? = entry.node(channel) else { throw entry.failure(channel, "must be a mapping") }
-            for event in try entry.strings("on") ?? [] where !PlanKeys.notifyEvents.contains(event) {
-                throw entry.failure(
-                    "on", "knows no '\(event)'",
-                    hint: NearestName.of(event, among: PlanKeys.notifyEvents).map { "Did you mean '\($0)'?" }
-                        ?? "Events are \(PlanKeys.notifyEvents.joined(separator: ", ")).")
-            }
-        }
     }
 }

@@ -26,9 +26,15 @@ struct Salvor: AsyncParsableCommand {
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
-            ListRunsCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ConfigCommand.self,
+            ListRunsCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, NotifyCommand.self,
+            ConfigCommand.self,
             SchemaCommand.self, CompletionsCommand.self,
         ])
+
+    /// Commands whose subcommands are named together with them.
+    private static var groups: [(name: String, members: [any ParsableCommand.Type])] {
+        [("config", ConfigCommand.configuration.subcommands), ("notify", NotifyCommand.configuration.subcommands)]
+    }
 
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
@@ -40,8 +46,8 @@ struct Salvor: AsyncParsableCommand {
         let name: String
         do {
             let command = try parseAsRoot(arguments)
-            let isConfig = command is ConfigCommand.CheckCommand || command is ConfigCommand.PrintCommand
-            name = (isConfig ? "config " : "") + type(of: command)._commandName
+            let group = groups.first { group in group.members.contains { $0 == type(of: command) } }
+            name = (group.map { "\($0.name) " } ?? "") + type(of: command)._commandName
         } catch {
             // Help and version are no errors; everything else is usage, which has one status in all of salvor.
             let message = fullMessage(for: error)

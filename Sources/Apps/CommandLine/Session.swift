@@ -18,13 +18,14 @@ struct Session: Sendable {
     let registry: AdapterRegistry
     let state: StateDirectory
     let progress: any ProgressListener
+    let redactor: SecretRedactor
 
     init(_ options: GlobalOptions) throws {
         let environment = ProcessInfo.processInfo.environment
         self.options = options
         clock = SystemClock()
         let transport = LocalTransport()
-        let redactor = SecretRedactor()
+        redactor = SecretRedactor()
         secrets = RedactingSecretResolver(
             SystemSecretResolver(environment: environment, transport: transport), redactor)
         registry = AdapterRegistry(
@@ -127,7 +128,7 @@ extension Session {
 
     /// Who keeps the records of a plan's runs.
     func recording(_ plan: Plan) -> RunRecording {
-        RunRecording(history: history(plan), clock: clock) { Output.note("salvor: \($0)") }
+        RunRecording(history: history(plan), clock: clock, observers: [notifier]) { Output.note("salvor: \($0)") }
     }
 
     /// The record of a run that begins now.

@@ -15,6 +15,8 @@ public struct Plan: Sendable {
     public var retention: ConfigNode?
     public var schedule: ConfigNode?
     public var notify: ConfigNode?
+    /// What `notify` amounts to, in the order of the document.
+    public var channels: [NotificationChannel]
     public var objectives: Objectives
     /// Whether the last full of dump streams is kept locally so that deltas can be made.
     public var keepsLocalBase: Bool
@@ -22,7 +24,8 @@ public struct Plan: Sendable {
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
         sources: [SourceSettings], retention: ConfigNode? = nil, schedule: ConfigNode? = nil, notify: ConfigNode? = nil,
-        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil
+        objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil,
+        channels: [NotificationChannel] = []
     ) {
         self.name = name
         self.file = file
@@ -32,6 +35,7 @@ public struct Plan: Sendable {
         self.retention = retention
         self.schedule = schedule
         self.notify = notify
+        self.channels = channels
         self.objectives = objectives
         self.keepsLocalBase = keepsLocalBase
         self.policy = policy
