@@ -31,7 +31,7 @@ struct WebhookTests {
             let request = try #require(server.requests.last)
             #expect(request.method == "POST" && request.header("Content-Type") == "application/json")
             #expect(request.header("webhook-id") == message.id && request.header("User-Agent") == "salvor/0.1.0")
-            #expect(request.header("webhook-timestamp") == "\(noon.seconds)")
+            #expect(request.header("webhook-timestamp") == "\(noon.seconds)" && request.header("Expect") == nil)
             let environment = [
                 "SECRET": value, "SIGNATURE": request.header("webhook-signature") ?? "", "ID": message.id,
                 "TIME": request.header("webhook-timestamp") ?? "",

@@ -88,11 +88,12 @@ extension ChannelSender {
         _ url: String, _ body: [UInt8], _ headers: [HTTPHeader], _ channel: NotificationChannel,
         type: String = "application/json"
     ) async throws -> HTTPResponse {
-        try await http.send(
-            HTTPRequest(
-                "POST", url,
-                headers: [HTTPHeader("Content-Type", type), HTTPHeader("User-Agent", agent)] + headers, body: body,
-                limits: limits(channel), route: HTTPRequest.Route(caFile: channel.caFile)))
+        var request = HTTPRequest(
+            "POST", url,
+            headers: [HTTPHeader("Content-Type", type), HTTPHeader("User-Agent", agent)] + headers, body: body,
+            limits: limits(channel), route: HTTPRequest.Route(caFile: channel.caFile))
+        request.asksFirst = false
+        return try await http.send(request)
     }
 
     private func words(_ response: HTTPResponse) -> String {

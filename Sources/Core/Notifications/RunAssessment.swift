@@ -52,7 +52,10 @@ public enum RunAssessment {
         }
         for source in failed {
             guard let failure = source.failure else { continue }
-            what.append("\(source.name): \(OneLine.of(failure.message)) (\(failure.code))")
+            // Most failures of a source name it already.
+            let named = "source '\(source.name)': "
+            let words = failure.message.droppingPrefix(named) ?? failure.message
+            what.append("\(source.name): \(OneLine.of(words)) (\(failure.code))")
         }
         if !streak.isEmpty { what.append("that makes \(streak.count + 1) runs in a row without a whole bundle") }
         var next = hints([record.failure] + failed.map(\.failure))

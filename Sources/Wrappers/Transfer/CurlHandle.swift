@@ -25,7 +25,8 @@ final class CurlHandle: @unchecked Sendable {
             return try withExtendedLifetime(state) {
                 // Keeps connections, names and TLS sessions; forgets every option, so nothing leaks between requests.
                 curl_easy_reset(handle)
-                let lines = try HeaderLines(request.headers, hasBody: request.body != nil)
+                let lines = try HeaderLines(
+                    request.headers, hasBody: request.body != nil, asksFirst: request.asksFirst)
                 return try withExtendedLifetime(lines) {
                     try perform(request, state: state, lines: lines)
                 }
