@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -178,5 +179,31 @@ struct NotifyTests {
         #expect(try messages(server).first?.what.first?.hasPrefix("the run was killed") == true)
         try await site.ok(["backup"])
         #expect(try messages(server).map(\.event) == ["failed", "recovered"])
+    }
+
+    @Test("a message survives a kill in the middle of its delivery, and keeps its id")
+    func killedWhileSending() async throws {
+        let seen = Seen()
+        let server = try HTTPDouble { _ in seen.next() == 1 ? .silence : .response(200) }
+        let site = try await Site.make(sources: "- {name: config, adapter: files, paths: [$DIR/etc]}")
+        let plan = try String(contentsOfFile: site.folder("plan.yaml"), encoding: .utf8)
+        try site.folder.write(
+            "plan.yaml", plan + "\nnotify:\n  - webhook: {url: \"\(server.url)/hook\", time-limit: 5m}\n")
+        let killed = try await site.host.run(["backup"], when: { !server.requests.isEmpty })
+        #expect(killed.status == 128 + 9)
+        #expect(try await site.ok(["notify", "pending"]).contains("failed"))
+        try await site.ok(["notify", "flush"])
+        #expect(try messages(server).map(\.event) == ["failed", "failed"])
+        #expect(Set(server.requests.map { $0.header("webhook-id") }).count == 1)
+        #expect(try await site.ok(["notify", "pending"]).contains("no message waits"))
+    }
+
+    private final class Seen: Sendable {
+        private let count = Mutex(0)
+        func next() -> Int {
+            count.withLock {
+                $0 += 1; return $0
+            }
+        }
     }
 }

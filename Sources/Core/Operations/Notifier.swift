@@ -41,15 +41,14 @@ public struct Notifier: RunObserver {
     /// - Parameter history: earlier records of the plan on this host, newest last.
     public func ended(_ record: RunRecord, plan: Plan, history: [RunRecord]) async {
         guard !plan.channels.isEmpty else { return }
-        if record.kind == .backup, record.isWhole {
-            let reason = record.failure.map { redact("\(OneLine.of($0.message)) (\($0.code))") }
-            await ping(record.outcome == .ok ? .success : .fail, reason, plan)
-        }
+        // Side by side: a switch that hangs must not hold up the message.
+        async let pinged: Void = pingEnd(record, plan)
         let lastGood = RunAssessment.lastGood(history + [record])
         await tell(plan, lastGood: lastGood, record: record) { book in
             RunAssessment.of(record, plan: plan, history: history, book: book)
         }
         _ = await deliver(plan)
+        await pinged
     }
 
     /// Tells what was found without a run, and delivers it with what else is due.
@@ -57,6 +56,12 @@ public struct Notifier: RunObserver {
         guard !plan.channels.isEmpty else { return [] }
         await tell(plan, lastGood: lastGood, record: nil) { _ in assessment }
         return await deliver(plan)
+    }
+
+    private func pingEnd(_ record: RunRecord, _ plan: Plan) async {
+        guard record.kind == .backup, record.isWhole else { return }
+        let reason = record.failure.map { redact("\(OneLine.of($0.message)) (\($0.code))") }
+        await ping(record.outcome == .ok ? .success : .fail, reason, plan)
     }
 
     private func ping(_ phase: PingPhase, _ reason: String?, _ plan: Plan) async {
