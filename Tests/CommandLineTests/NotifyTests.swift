@@ -198,6 +198,28 @@ struct NotifyTests {
         #expect(try await site.ok(["notify", "pending"]).contains("no message waits"))
     }
 
+    @Test("a validation that finds damage is told, and a bundle that is proven afterwards ends it")
+    func validation() async throws {
+        let server = try HTTPDouble { _ in .response(200) }
+        let site = try await site("- webhook: {url: \"\(server.url)/hook\"}")
+        try await site.ok(["backup"])
+        let bundle = try #require(try await site.bundles().first)
+        let table = try #require(
+            FileManager.default.enumerator(atPath: site.folder("repo/bundles"))?.compactMap { $0 as? String }
+                .first { $0.hasSuffix("segments.tsv") })
+        let file = URL(fileURLWithPath: site.folder("repo/bundles/\(table)"))
+        let whole = try Data(contentsOf: file)
+        try Data("x".utf8).write(to: file)
+        #expect(try await site.host.run(["validate-backup", bundle]).status == 8)
+        #expect(try await site.host.run(["validate-backup", bundle]).status == 8)
+        #expect(try messages(server).map(\.event) == ["validation-failed"])
+        #expect(try messages(server).first?.what.first?.contains(bundle) == true)
+        try whole.write(to: file)
+        try await site.ok(["validate-backup", bundle])
+        #expect(try messages(server).map(\.event) == ["validation-failed", "recovered"])
+        #expect(try messages(server).last?.troubles == ["validation"])
+    }
+
     private final class Seen: Sendable {
         private let count = Mutex(0)
         func next() -> Int {

@@ -62,7 +62,7 @@ struct RunAssessmentTests {
 
     @Test("a failed validation stays open until that bundle, or a newer one, is proven")
     func validation() throws {
-        var bad = night(2, .failed, kind: .validate, code: "integrity.damaged")
+        var bad = night(2, .failed, kind: .validate, code: "integrity.damaged", isWhole: false)
         bad.bundle = night(2).id
         let found = of(bad)
         #expect(found.findings.first?.event == .validationFailed)
@@ -74,6 +74,10 @@ struct RunAssessmentTests {
         #expect(of(older, book: book).cleared.isEmpty)
         older.bundle = night(3).id
         #expect(of(older, book: book).cleared == [.validation])
+        #expect(found.findings.first?.title == "\(night(2).id) is not proven")
+        // Without a key nothing was found out about the bundle.
+        let keyless = of(night(2, .failed, kind: .validate, code: "key.no-decryption-key")).findings.first
+        #expect(keyless?.severity == .warning && keyless?.title == "validation could not be done")
         var stopped = bad
         stopped.failure = RecordedFailure(code: "interrupted", message: "interrupted")
         #expect(of(stopped).findings.isEmpty)

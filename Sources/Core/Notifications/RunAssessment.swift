@@ -88,16 +88,28 @@ public enum RunAssessment {
             return Assessment(cleared: [.validation])
         }
         guard let failure = record.failure, failure.code != Failure.Code.interrupted.text else { return Assessment() }
+        // Without a key, or without the store, nothing was found out about the bundle.
+        let isDamage = failure.code.hasPrefix("integrity.")
         let bundle = record.bundle?.text ?? "latest"
+        let selector = record.isWhole ? "--all" : bundle
+        let steps =
+            isDamage
+            ? [
+                NextStep("salvor validate-backup \(selector)", "look again, object by object"),
+                NextStep("salvor backup \(record.plan) --full", "make a bundle that needs no other one"),
+                NextStep("salvor list-backups", "see which bundles are proven"),
+            ]
+            : [
+                NextStep("salvor doctor \(record.plan)", "find what is in the way"),
+                NextStep("salvor validate-backup \(selector)", "try it again"),
+            ]
+        let damaged = record.isWhole ? "a bundle is not proven" : "\(bundle) is not proven"
         return Assessment(findings: [
             Finding(
-                .validation, .validationFailed, since: record.started, signature: "\(bundle):\(failure.code)",
-                title: "validation of \(bundle) failed", what: ["\(OneLine.of(failure.message)) (\(failure.code))"],
-                next: hints([failure]) + [
-                    NextStep("salvor validate-backup \(bundle)", "look again, object by object"),
-                    NextStep("salvor backup \(record.plan) --full", "make a bundle that needs no other one"),
-                    NextStep("salvor list-backups", "see which bundles are proven"),
-                ], severity: .critical, subject: record.bundle)
+                .validation, .validationFailed, since: record.started, signature: "\(selector):\(failure.code)",
+                title: isDamage ? damaged : "validation could not be done",
+                what: ["\(OneLine.of(failure.message)) (\(failure.code))"], next: hints([failure]) + steps,
+                severity: isDamage ? .critical : .warning, subject: record.bundle)
         ])
     }
 
