@@ -70,7 +70,8 @@ let package = Package(
         // Core: values, rules, ports, use cases.
         ring("Core", "ByteStreams", [crypto]),
         ring("Core", "Domain", ["ByteStreams"]),
-        ring("Core", "Operations", ["ByteStreams", "Domain", "Retention", logging]),
+        ring("Core", "Notifications", ["Domain"]),
+        ring("Core", "Operations", ["ByteStreams", "Domain", "Notifications", "Retention", logging]),
         ring("Core", "Retention", ["Domain"]),
 
         // Wrappers: one C library each.
@@ -82,10 +83,11 @@ let package = Package(
         ring("Wrappers", "Transfer", ["ByteStreams", "CCurl"]),
 
         // Adapters: what connects the ports to the world.
+        ring("Adapters", "Channels", ["ByteStreams", "Domain", "Notifications", "Transfer", crypto]),
         ring(
             "Adapters", "ExportFiles",
             ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
-        ring("Adapters", "LocalState", ["ByteStreams", "Domain"]),
+        ring("Adapters", "LocalState", ["ByteStreams", "Domain", "Notifications"]),
         ring(
             "Adapters", "PlanFiles", ["Domain", yams],
             // Links to the files of retention/, so that a plan can name a policy wherever salvor is.
@@ -108,8 +110,8 @@ let package = Package(
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "ExportFiles", "Files", "LocalState",
-                "Operations",
+                "Archiving", "ByteStreams", "Channels", "Compression", "Domain", "Encryption", "ExportFiles", "Files",
+                "LocalState", "Notifications", "Operations",
                 "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "Retention", "SQLite", "Stores",
                 "Timers", "Transfer", "Transports", argumentParser, logging,
             ],
@@ -122,10 +124,12 @@ let package = Package(
         tests("ByteStreamsTests", ["ByteStreams"]),
         tests("DomainTests", ["ByteStreams", "Domain"]),
         tests("RetentionTests", ["Domain", "PlanFiles", "Retention"]),
+        tests("NotificationsTests", ["Domain", "Notifications", "Operations"]),
         tests("ArchivingTests", ["Archiving", "ByteStreams", "FileSystem"]),
         tests("CompressionTests", ["Compression", "ByteStreams"]),
         tests("EncryptionTests", ["Encryption", "ByteStreams"]),
         tests("TransferTests", ["Transfer", "ByteStreams"]),
+        tests("ChannelsTests", ["Channels", "Domain", "LocalState", "Notifications", "Operations", "Transports"]),
         tests("LocalStateTests", ["LocalState", "Domain", "ByteStreams"]),
         tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
         tests("ReportingTests", ["Reporting", "Domain", logging]),

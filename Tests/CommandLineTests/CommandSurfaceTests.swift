@@ -47,8 +47,8 @@ struct CommandSurfaceTests {
             "init", "backup", "list-backups", "show", "find", "validate-backup", "restore", "settle", "status",
             "doctor",
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
-            "schema",
-            "completions", "timers show", "timers install", "timers remove",
+            "schema", "completions", "timers show", "timers install", "timers remove", "notify test", "notify pending",
+            "notify flush", "notify check",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -91,6 +91,8 @@ struct CommandSurfaceTests {
             ("timers show", ["timers", "show"]),
             ("timers install", ["timers", "install", "--directory", site.folder("units")]),
             ("timers remove", ["timers", "remove", "--directory", site.folder("units")]),
+            ("notify pending", ["notify", "pending"]), ("notify flush", ["notify", "flush"]),
+            ("notify check", ["notify", "check"]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])
@@ -106,7 +108,7 @@ struct CommandSurfaceTests {
             ("object.exists", 6, ["init"]), ("restore.not-found", 5, ["settle", "zzzzzz", "--yes"]),
             ("plan.not-found", 5, ["backup", "weekly"]), ("usage", 2, ["schema", "oracle"]),
             ("preflight.refused", 4, ["restore", "latest"]), ("source.not-found", 5, ["backup", "--source", "x"]),
-            ("selection.empty", 5, ["undelete", ids[1]]),
+            ("selection.empty", 5, ["undelete", ids[1]]), ("usage", 2, ["notify", "test"]),
         ]
         for (code, status, arguments) in failing {
             let outcome = try await site.owner.run(arguments + ["--json"])

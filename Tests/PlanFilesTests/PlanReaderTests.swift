@@ -155,7 +155,7 @@ struct PlanReaderTests {
             "p.yaml:4: 'sources' must list at least one source"),
         Mistake(
             "two channels in one entry", smallPlan(more: "notify: [{email: {}, slack: {}}]"),
-            "p.yaml:6: 'notify[0]' must have exactly one of email, slack, pagerduty, webhook"),
+            "p.yaml:6: 'notify[0]' must have exactly one of email, slack, pagerduty, webhook, ping"),
         Mistake(
             "unknown event", smallPlan(more: "notify: [{email: {}, on: [faild]}]"),
             "p.yaml:6: 'notify[0].on' knows no 'faild'", "Did you mean 'failed'?"),

@@ -21,14 +21,15 @@ struct SchemaTests {
     @Test("the plan schema has exactly the keys the reader allows")
     func planKeys() throws {
         let plan = try schema("plan.schema.json")
-        let tables: [(part: String, keys: [String])] = [
-            ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
-            ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
-            ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule),
-            ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledPrune", PlanKeys.scheduledPrune),
-            ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("objectives", PlanKeys.objectives),
-            ("notify", PlanKeys.notifyChannels + ["on"]),
-        ]
+        let tables: [(part: String, keys: [String])] =
+            [
+                ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
+                ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
+                ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule),
+                ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledPrune", PlanKeys.scheduledPrune),
+                ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("objectives", PlanKeys.objectives),
+                ("notify", PlanKeys.notifyChannels + PlanKeys.notify),
+            ] + PlanKeys.channels.map { ($0.key, $0.value + PlanKeys.channelReach) }
         #expect(try keys(plan) == Set(PlanKeys.plan))
         for table in tables { #expect(try keys(plan, ["$defs", table.part]) == Set(table.keys), "\(table.part)") }
     }

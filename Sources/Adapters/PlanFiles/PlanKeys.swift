@@ -27,8 +27,19 @@ enum PlanKeys {
     static let hooks = ["before", "after", "failure"]
     static let hook = ["run", "on-failure", "time-limit"]
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]
-    static let notifyChannels = ["email", "slack", "pagerduty", "webhook"]
-    static let notifyEvents = ["success", "failed", "partial", "recovered"]
+    static let notifyChannels = ["email", "slack", "pagerduty", "webhook", "ping"]
+    /// Beside its kind, a channel has these.
+    static let notify = ["name", "on", "include-log", "remind"]
+    /// What each kind of channel has of its own.
+    static let channels = [
+        "email": ["to", "from", "smtp", "tls", "user", "password"],
+        "slack": ["webhook-url"],
+        "pagerduty": ["routing-key", "region", "endpoint", "severity"],
+        "webhook": ["url", "secret", "token"],
+        "ping": ["base-url", "start-url", "success-url", "fail-url"],
+    ]
+    /// What every kind of channel has.
+    static let channelReach = ["ca-file", "time-limit"]
     static let host = ["host", "state-directory", "defaults"]
     /// The parts of a plan that `defaults` in salvor.yaml may give.
     static let defaults = [
@@ -39,6 +50,7 @@ enum PlanKeys {
     /// Names under which any part of the configuration holds a secret.
     static let secrets: Set<String> = [
         "access-key", "secret-key", "session-token", "password", "passphrase", "secret", "token", "api-key",
-        "master-key", "routing-key", "integration-key",
+        "master-key", "routing-key", "integration-key", "webhook-url", "base-url", "start-url", "success-url",
+        "fail-url",
     ]
 }

@@ -26,7 +26,6 @@ public struct PlanReader: Sendable {
         guard name != "latest" else { throw reader.failure("plan", "'latest' is a word of the command line") }
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
         try checkConsistency(reader)
-        try checkNotify(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
             encryption: try EncryptionReader.read(reader), sources: try sources(reader),
@@ -35,7 +34,7 @@ public struct PlanReader: Sendable {
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
             policy: try RetentionReader(planFile: document.mark.file).policy(reader),
             hooks: try HooksReader.read(reader),
-            secrets: PlanSecrets.references(document))
+            secrets: PlanSecrets.references(document), channels: try NotifyReader.channels(reader))
     }
 
     static let nameHint =
@@ -68,25 +67,5 @@ public struct PlanReader: Sendable {
             "consistency", "cannot be 'together': sources are captured side by side, each at a moment of its own",
             hint: "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all "
                 + "tables of a database are of one moment) or stop its writers while the backup runs.")
-    }
-
-    private func checkNotify(_ reader: ConfigReader) throws {
-        for (index, node) in (try reader.sequence("notify") ?? []).enumerated() {
-            let entry = try ConfigReader(node, path: "notify[\(index)]", allowed: PlanKeys.notifyChannels + ["on"])
-            let channels = PlanKeys.notifyChannels.filter { entry.node($0) != nil }
-            guard channels.count == 1, let channel = channels.first else {
-                throw Failure(
-                    .configuration,
-                    "\(entry.mark): '\(entry.path)' must have exactly one of \(PlanKeys.notifyChannels.joined(separator: ", "))"
-                )
-            }
-            guard case .mapping? = entry.node(channel) else { throw entry.failure(channel, "must be a mapping") }
-            for event in try entry.strings("on") ?? [] where !PlanKeys.notifyEvents.contains(event) {
-                throw entry.failure(
-                    "on", "knows no '\(event)'",
-                    hint: NearestName.of(event, among: PlanKeys.notifyEvents).map { "Did you mean '\($0)'?" }
-                        ?? "Events are \(PlanKeys.notifyEvents.joined(separator: ", ")).")
-            }
-        }
     }
 }

@@ -26,8 +26,8 @@ struct Salvor: AsyncParsableCommand {
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
-            ListRunsCommand.self, TimersCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self,
-            ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
+            ListRunsCommand.self, TimersCommand.self, NotifyCommand.self, DiffCommand.self, ExportCommand.self,
+            ImportCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
         ])
 
     /// The name as it is typed: `config check`.

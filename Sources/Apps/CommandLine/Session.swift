@@ -22,6 +22,7 @@ struct Session: Sendable {
     let configurationPath: String
     /// This host.
     let transport: any Transport
+    let redactor: SecretRedactor
 
     init(_ options: GlobalOptions) throws {
         let environment = ProcessInfo.processInfo.environment
@@ -29,7 +30,7 @@ struct Session: Sendable {
         clock = SystemClock()
         let transport = LocalTransport()
         self.transport = transport
-        let redactor = SecretRedactor()
+        redactor = SecretRedactor()
         secrets = RedactingSecretResolver(
             SystemSecretResolver(environment: environment, transport: transport), redactor)
         registry = AdapterRegistry(
@@ -135,7 +136,7 @@ extension Session {
 
     /// Who keeps the records of a plan's runs.
     func recording(_ plan: Plan) -> RunRecording {
-        RunRecording(history: history(plan), clock: clock) { Output.note("salvor: \($0)") }
+        RunRecording(history: history(plan), clock: clock, observers: [notifier]) { Output.note("salvor: \($0)") }
     }
 
     /// The record of a run that begins now.

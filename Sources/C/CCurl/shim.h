@@ -62,6 +62,12 @@ static inline CURLcode salvor_curl_get_offset(CURL *handle, CURLINFO info, curl_
     return curl_easy_getinfo(handle, info, value);
 }
 
+// CURLINFO_CERTINFO: the chain the server showed; libcurl keeps it until the handle's next transfer.
+static inline struct curl_certinfo *salvor_curl_get_certificates(CURL *handle) {
+    struct curl_certinfo *chain = NULL;
+    return curl_easy_getinfo(handle, CURLINFO_CERTINFO, &chain) == CURLE_OK ? chain : NULL;
+}
+
 // CURLVERSION_NOW is a macro for an enumerator, which Swift does not see.
 static inline curl_version_info_data *salvor_curl_version(void) {
     return curl_version_info(CURLVERSION_NOW);

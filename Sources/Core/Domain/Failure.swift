@@ -81,6 +81,7 @@ extension Failure {
         public static let stateDamaged = Code("state.damaged", .failed)
         public static let restoreFailed = Code("restore.failed", .failed)
         public static let verifyFailed = Code("restore.verify-failed", .failed)
+        public static let notificationFailed = Code("notify.failed", .failed)
         // 2: usage or configuration
         public static let usage = Code("usage", .usage)
         public static let configuration = Code("configuration", .usage)

@@ -20,6 +20,8 @@ public struct Plan: Sendable {
     /// Parts whose meaning belongs to other commands, kept as read: retention, notify.
     public var retention: ConfigNode?
     public var notify: ConfigNode?
+    /// What `notify` amounts to, in the order of the document.
+    public var channels: [NotificationChannel]
     public var objectives: Objectives
     /// Whether the last full of dump streams is kept locally so that deltas can be made.
     public var keepsLocalBase: Bool
@@ -28,7 +30,7 @@ public struct Plan: Sendable {
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
         sources: [SourceSettings], retention: ConfigNode? = nil, schedule: Schedule? = nil, notify: ConfigNode? = nil,
         objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil,
-        hooks: Hooks = Hooks(), secrets: [SecretReference] = []
+        hooks: Hooks = Hooks(), secrets: [SecretReference] = [], channels: [NotificationChannel] = []
     ) {
         self.name = name
         self.file = file
@@ -38,6 +40,7 @@ public struct Plan: Sendable {
         self.retention = retention
         self.schedule = schedule
         self.notify = notify
+        self.channels = channels
         self.objectives = objectives
         self.keepsLocalBase = keepsLocalBase
         self.policy = policy

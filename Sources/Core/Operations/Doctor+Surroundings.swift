@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Notifications
 
 /// Time and room: what a run takes for granted of the host and the store.
 extension Doctor {
@@ -12,7 +13,7 @@ extension Doctor {
             if case .success(let manifest) = summary.manifest { manifest } else { nil }
         }
         let store = try await repository.storeFacts()
-        let full = Self.storedByLastFull(manifests)
+        let full = StorageRoom.storedByLastFull(manifests)
         var checks = [clockCheck(store: store.time, newest: manifests.last)]
         if let room = store.room {
             checks.append(
@@ -52,18 +53,5 @@ extension Doctor {
         return room >= full
             ? Check(name, .ok, "\(words); the last full took \(full)")
             : Check(name, .warning, "\(words), less than the last full took: \(full)", remedy: folder.remedy)
-    }
-
-    /// Stored bytes of the newest full of every stream; nil when there is none.
-    static func storedByLastFull(_ manifests: [Manifest]) -> UInt64? {
-        var newest: [[String]: UInt64] = [:]
-        for manifest in manifests {
-            for source in manifest.sources {
-                for stream in source.streams where stream.storage == .full {
-                    newest[[source.name, stream.name]] = stream.storedBytes
-                }
-            }
-        }
-        return newest.isEmpty ? nil : newest.values.reduce(0, +)
     }
 }

@@ -5,7 +5,7 @@ import CCurl
 /// One libcurl easy handle, freed with its owner. It may move between threads, but only one may use it at a time
 /// (https://curl.se/libcurl/c/threadsafe.html); the pool in `HTTPClient` gives it to one transfer at a time.
 final class CurlHandle: @unchecked Sendable {
-    private let handle: UnsafeMutableRawPointer
+    let handle: UnsafeMutableRawPointer
 
     init() throws {
         try TransferLibrary.requireUsable()
@@ -25,7 +25,8 @@ final class CurlHandle: @unchecked Sendable {
             return try withExtendedLifetime(state) {
                 // Keeps connections, names and TLS sessions; forgets every option, so nothing leaks between requests.
                 curl_easy_reset(handle)
-                let lines = try HeaderLines(request.headers, hasBody: request.body != nil)
+                let lines = try HeaderLines(
+                    request.headers, hasBody: request.body != nil, asksFirst: request.asksFirst)
                 return try withExtendedLifetime(lines) {
                     try perform(request, state: state, lines: lines)
                 }
@@ -34,6 +35,23 @@ final class CurlHandle: @unchecked Sendable {
     }
 
     private func perform(_ request: HTTPRequest, state: TransferState, lines: HeaderLines) throws -> HTTPResponse {
+        try withErrors(state) {
+            try setMessage(request, lines: lines)
+            try setLimits(request.limits, sending: request.body?.count ?? 0)
+            try setRoute(request.route)
+            try setCallbacks(state)
+        }
+        var status = 0
+        try check(salvor_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status))
+        let hasNoBody = request.method == "HEAD" || status == 204 || status == 304
+        guard hasNoBody || state.hasDelimitedBody else {
+            throw TransferError(.shortBody, "the reply (status \(status)) does not say how long it is")
+        }
+        return HTTPResponse(status: status, headers: state.headers, body: state.received)
+    }
+
+    /// Sets options, then performs, with a buffer for libcurl's own words about what goes wrong.
+    func withErrors(_ state: TransferState, setting options: () throws -> Void) throws {
         let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
         message.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         defer {
@@ -42,21 +60,9 @@ final class CurlHandle: @unchecked Sendable {
             message.deallocate()
         }
         try check(salvor_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, message))
-        try setMessage(request, lines: lines)
-        try setLimits(request.limits, sending: request.body?.count ?? 0)
-        try setRoute(request.route)
-        try setCallbacks(state)
-
+        try options()
         let code = curl_easy_perform(handle)
         guard code == CURLE_OK else { throw failure(code, String(cString: message), state: state) }
-
-        var status = 0
-        try check(salvor_curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status))
-        let hasNoBody = request.method == "HEAD" || status == 204 || status == 304
-        guard hasNoBody || state.hasDelimitedBody else {
-            throw TransferError(.shortBody, "the reply (status \(status)) does not say how long it is")
-        }
-        return HTTPResponse(status: status, headers: state.headers, body: state.received)
     }
 
     private func setMessage(_ request: HTTPRequest, lines: HeaderLines) throws {
@@ -80,7 +86,7 @@ final class CurlHandle: @unchecked Sendable {
         try check(salvor_curl_set_long(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, 300))
     }
 
-    private func setLimits(_ limits: HTTPRequest.Limits, sending count: Int) throws {
+    func setLimits(_ limits: HTTPRequest.Limits, sending count: Int) throws {
         // No signals: they would hit whichever thread happens to run.
         try check(salvor_curl_set_long(handle, CURLOPT_NOSIGNAL, 1))
         try check(salvor_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, Int(limits.connectSeconds * 1000)))
@@ -96,7 +102,7 @@ final class CurlHandle: @unchecked Sendable {
         }
     }
 
-    private func setRoute(_ route: HTTPRequest.Route) throws {
+    func setRoute(_ route: HTTPRequest.Route) throws {
         if let caFile = route.caFile {
             try check(salvor_curl_set_text(handle, CURLOPT_CAINFO, caFile))
             // The system's folder of authorities is a default of its own: "instead of" means without it too.
@@ -111,7 +117,7 @@ final class CurlHandle: @unchecked Sendable {
         }
     }
 
-    private func setCallbacks(_ state: TransferState) throws {
+    func setCallbacks(_ state: TransferState) throws {
         let context = Unmanaged.passUnretained(state).toOpaque()
         try check(salvor_curl_set_data_callback(handle, CURLOPT_READFUNCTION, TransferState.read))
         try check(salvor_curl_set_pointer(handle, CURLOPT_READDATA, context))
@@ -126,7 +132,7 @@ final class CurlHandle: @unchecked Sendable {
         try check(salvor_curl_set_long(handle, CURLOPT_NOPROGRESS, 0))
     }
 
-    private func check(_ code: CURLcode) throws {
+    func check(_ code: CURLcode) throws {
         guard code == CURLE_OK else {
             throw TransferError(.invalid, "libcurl refuses an option: \(String(cString: curl_easy_strerror(code)))")
         }
@@ -156,6 +162,8 @@ extension TransferError.Kind {
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
             CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CRL_BADFILE, CURLE_SSL_INVALIDCERTSTATUS:
             self = .tls
+        case CURLE_USE_SSL_FAILED: self = .tls
+        case CURLE_LOGIN_DENIED: self = .denied
         case CURLE_PARTIAL_FILE: self = .shortBody
         case CURLE_ABORTED_BY_CALLBACK, CURLE_READ_ERROR: self = .cancelled
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_FAILED_INIT, CURLE_NOT_BUILT_IN,

@@ -12,6 +12,9 @@ public struct HTTPRequest: Sendable {
     public var body: [UInt8]?
     public var limits: Limits
     public var route: Route
+    /// Whether the server is asked before a body is sent (`Expect: 100-continue`): not worth its while for a small one,
+    /// since a server that does not know the question costs a third of a second.
+    public var asksFirst = true
 
     public init(
         _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, limits: Limits = Limits(),

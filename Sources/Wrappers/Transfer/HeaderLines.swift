@@ -6,7 +6,7 @@ final class HeaderLines {
     private(set) var first: UnsafeMutablePointer<curl_slist>?
 
     /// Refuses fields that would smuggle in another line.
-    init(_ headers: [HTTPHeader], hasBody: Bool) throws {
+    init(_ headers: [HTTPHeader], hasBody: Bool, asksFirst: Bool = true) throws {
         for field in headers {
             guard !field.name.isEmpty, Self.isOneLine(field.name), Self.isOneLine(field.value) else {
                 throw TransferError(.invalid, "the header field '\(field.name)' is not one line")
@@ -18,6 +18,7 @@ final class HeaderLines {
             // libcurl must announce the length it was given, never fall back to chunks.
             try append("Transfer-Encoding:")
         }
+        if hasBody, !asksFirst { try append("Expect:") }
     }
 
     deinit {

@@ -21,15 +21,22 @@ public struct TransferError: Error, Sendable, CustomStringConvertible {
         /// The reply is larger than allowed.
         case tooLarge
         case cancelled
+        /// A mail server does not take the user and password.
+        case denied
+        /// A mail server refuses the sender, a recipient or the message.
+        case refused
     }
 
     public var kind: Kind
     /// libcurl's own words; names hosts and files, never header values.
     public var detail: String
+    /// A mail server's reply, such as 550; nil: none, or not of a mail server.
+    public var replyCode: Int?
 
-    public init(_ kind: Kind, _ detail: String) {
+    public init(_ kind: Kind, _ detail: String, replyCode: Int? = nil) {
         self.kind = kind
         self.detail = detail
+        self.replyCode = replyCode
     }
 
     public var description: String { detail }
@@ -37,7 +44,7 @@ public struct TransferError: Error, Sendable, CustomStringConvertible {
     /// Whether the server may have acted on the request all the same.
     public var mayHaveArrived: Bool {
         switch kind {
-        case .invalid, .resolve, .connect, .tls: false
+        case .invalid, .resolve, .connect, .tls, .denied, .refused: false
         case .stalled, .reset, .shortBody, .tooLarge, .cancelled: true
         }
     }

@@ -12,6 +12,10 @@ final class TransferState {
     private let maximumResponse: Int
 
     private(set) var headers: [HTTPHeader] = []
+    /// The last reply of a mail server that is no refusal and no farewell.
+    private(set) var lastReply = ""
+    /// The last reply of a mail server that refuses something.
+    private(set) var refusal: (code: Int, line: String)?
     private(set) var received: [UInt8] = []
     private(set) var isTooLarge = false
 
@@ -105,12 +109,19 @@ final class TransferState {
     }
 
     private func take(_ line: String) {
+        takeReply(line.trimmingCharacters(in: .whitespacesAndNewlines))
         if line.hasPrefix("HTTP/") {
             headers = []
         } else if let colon = line.firstIndex(of: ":") {
             let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespacesAndNewlines)
             headers.append(HTTPHeader(String(line[..<colon]), value))
         }
+    }
+
+    /// Mail servers begin each line with three digits; 221 answers libcurl's QUIT.
+    private func takeReply(_ line: String) {
+        guard let code = Int(line.prefix(3)), (200..<600).contains(code) else { return }
+        if code >= 400 { refusal = (code, line) } else if code != 221 { lastReply = line }
     }
 
     /// Asked about once a second, and after every part: anything but 0 stops the transfer.

@@ -155,7 +155,8 @@ struct S3Failures: Sendable {
                     hint: "Set repository.s3.ca-file to the authority that signed the store's certificate."))
         case .tooLarge:
             return .fail(Failure(.storageFailed, "\(what): \(error.detail)"))
-        case .invalid, .cancelled:
+        // The last two are a mail server's.
+        case .invalid, .cancelled, .denied, .refused:
             return .fail(Failure(.configuration, "\(what): \(error.detail)"))
         }
     }

@@ -34,8 +34,10 @@ struct DoctorCommand: AsyncParsableCommand {
         var sections: [Doctor.Section] = []
         let folders = Self.folders(session)
         for plan in chosen {
-            sections += await Doctor(registry: session.registry, clock: session.clock, folders: folders)
-                .run(plan, try await session.repository(plan))
+            let doctor = Doctor(registry: session.registry, clock: session.clock, folders: folders)
+            sections += await doctor.run(plan, try await session.repository(plan))
+            let channels = await doctor.channels(plan, sender: session.channels, memory: session.notifications)
+            sections += [channels].compactMap { $0 }
         }
         let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
         let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) checks failed")
