@@ -47,8 +47,7 @@ struct CommandSurfaceTests {
             "init", "backup", "list-backups", "show", "find", "validate-backup", "restore", "settle", "status",
             "doctor",
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
-            "schema",
-            "completions",
+            "schema", "completions", "serve", "report",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -86,6 +85,7 @@ struct CommandSurfaceTests {
             ("config show", ["config", "show"]), ("schema", ["schema"]), ("schema", ["schema", "files"]),
             ("completions", ["completions", "bash"]), ("hold", ["hold", ids[1], "--reason", "x"]),
             ("release", ["release", ids[1]]), ("prune", ["prune"]), ("list-runs", ["list-runs"]),
+            ("report", ["report", "--html", site.folder("report.html")]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])
@@ -101,7 +101,7 @@ struct CommandSurfaceTests {
             ("object.exists", 6, ["init"]), ("restore.not-found", 5, ["settle", "zzzzzz", "--yes"]),
             ("plan.not-found", 5, ["backup", "weekly"]), ("usage", 2, ["schema", "oracle"]),
             ("preflight.refused", 4, ["restore", "latest"]), ("source.not-found", 5, ["backup", "--source", "x"]),
-            ("selection.empty", 5, ["undelete", ids[1]]),
+            ("selection.empty", 5, ["undelete", ids[1]]), ("usage", 2, ["serve"]),
         ]
         for (code, status, arguments) in failing {
             let outcome = try await site.owner.run(arguments + ["--json"])

@@ -25,7 +25,7 @@ enum PlanKeys {
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]
     static let notifyChannels = ["email", "slack", "pagerduty", "webhook"]
     static let notifyEvents = ["success", "failed", "partial", "recovered"]
-    static let host = ["host", "state-directory", "defaults"]
+    static let host = ["host", "state-directory", "metrics-file", "defaults"]
     /// The parts of a plan that `defaults` in salvor.yaml may give.
     static let defaults = [
         "repository", "encryption", "consistency", "retention", "schedule", "objectives", "notify", "local-base",

@@ -34,9 +34,22 @@ struct DoctorCommand: AsyncParsableCommand {
         var sections: [Doctor.Section] = []
         let folders = Self.folders(session)
         for plan in chosen {
-            sections += await Doctor(registry: session.registry, clock: session.clock, folders: folders)
-                .run(plan, try await session.repository(plan))
+            do {
+                let repository = try await session.repository(plan)
+                sections += await Doctor(registry: session.registry, clock: session.clock, folders: folders)
+                    .run(plan, repository)
+            } catch {
+                // A secret that cannot be had, for example: what is wrong with one plan hides nothing of the others.
+                let failure = Failure.wrapping(error)
+                let check = Check("reachable", .failed, failure.summary, remedy: failure.hint, code: failure.code)
+                sections.append(Doctor.Section(subject: "plan \(plan.name): repository", checks: [check]))
+            }
         }
+        try Task.checkCancellation()
+        let host =
+            HostChecks.metricsFile(session.metricsFile)
+            + chosen.map { HostChecks.records($0, session.history($0)) }
+        if !host.isEmpty { sections.append(Doctor.Section(subject: "this host", checks: host)) }
         let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
         let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) checks failed")
         try session.print(sections, command: "doctor", failure: failure) {
