@@ -86,7 +86,8 @@ struct PatienceTests {
         let inVain = try await site.host.run(["backup", "--wait", "1s"])
         #expect(inVain.status == 6 && inVain.errors.contains("under way"), "\(inVain.errors)")
         #expect(ContinuousClock.now - begun >= .seconds(1))
-        #expect(try await site.host.run(["backup", "--wait", "soon"]).status == 5, "a word that is no duration is a plan")
+        #expect(
+            try await site.host.run(["backup", "--wait", "soon"]).status == 5, "a word that is no duration is a plan")
 
         let process = Process()
         process.executableURL = URL(fileURLWithPath: SalvorProcess.path)
