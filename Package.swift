@@ -38,9 +38,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+let flyingSocks = Target.Dependency.product(name: "FlyingSocks", package: "FlyingFox")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let xmlCoder = Target.Dependency.product(name: "XMLCoder", package: "XMLCoder")
@@ -56,7 +59,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
@@ -88,16 +93,20 @@ let package = Package(
             "Adapters", "ExportFiles",
             ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
         ring("Adapters", "LocalState", ["ByteStreams", "Domain", "Notifications"]),
+        ring("Adapters", "Monitoring", ["Domain", "Operations"]),
         ring(
             "Adapters", "PlanFiles", ["Domain", yams],
             // Links to the files of retention/, so that a plan can name a policy wherever salvor is.
             resources: ["nightly", "seven-days-local", "gfs", "compliance-7y"].map {
                 .embedInCode("Policies/\($0).yaml")
             }),
-        ring("Adapters", "Reporting", ["Domain", logging]),
+        ring(
+            "Adapters", "Reporting", ["Domain", "Operations", logging, mustache],
+            resources: [.embedInCode("Resources/report.mustache")]),
         ring(
             "Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"],
             resources: [.embedInCode("Resources/RECOVER.md"), .embedInCode("Resources/recover.sh")]),
+        ring("Adapters", "Serving", ["Domain", flyingFox, flyingSocks]),
         ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
         ring("Adapters", "Timers", ["Domain"]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
@@ -111,9 +120,9 @@ let package = Package(
             name: "salvor",
             dependencies: [
                 "Archiving", "ByteStreams", "Channels", "Compression", "Domain", "Encryption", "ExportFiles", "Files",
-                "LocalState", "Notifications", "Operations",
-                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "Retention", "SQLite", "Stores",
-                "Timers", "Transfer", "Transports", argumentParser, logging,
+                "LocalState", "Monitoring", "Notifications", "Operations",
+                "PlanFiles", "PostgreSQL", "Redis", "Reporting", "Repository", "Retention", "SQLite", "Serving",
+                "Stores", "Timers", "Transfer", "Transports", argumentParser, logging,
             ],
             path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
 
@@ -132,7 +141,8 @@ let package = Package(
         tests("ChannelsTests", ["Channels", "Domain", "LocalState", "Notifications", "Operations", "Transports"]),
         tests("LocalStateTests", ["LocalState", "Domain", "ByteStreams"]),
         tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
-        tests("ReportingTests", ["Reporting", "Domain", logging]),
+        tests("MonitoringTests", ["Monitoring", "Reporting", "Serving", "Domain", "Operations"]),
+        tests("ReportingTests", ["Reporting", "Domain", "Operations", logging]),
         tests(
             "RepositoryTests",
             [

@@ -49,6 +49,7 @@ struct CommandSurfaceTests {
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
             "schema", "completions", "timers show", "timers install", "timers remove", "notify test", "notify pending",
             "notify flush", "notify check",
+            "serve", "report",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -93,6 +94,7 @@ struct CommandSurfaceTests {
             ("timers remove", ["timers", "remove", "--directory", site.folder("units")]),
             ("notify pending", ["notify", "pending"]), ("notify flush", ["notify", "flush"]),
             ("notify check", ["notify", "check"]),
+            ("report", ["report", "--html", site.folder("report.html")]),
         ]
         for (command, arguments) in calls {
             let outcome = try await site.owner.run(arguments + ["--json"])
@@ -108,7 +110,7 @@ struct CommandSurfaceTests {
             ("object.exists", 6, ["init"]), ("restore.not-found", 5, ["settle", "zzzzzz", "--yes"]),
             ("plan.not-found", 5, ["backup", "weekly"]), ("usage", 2, ["schema", "oracle"]),
             ("preflight.refused", 4, ["restore", "latest"]), ("source.not-found", 5, ["backup", "--source", "x"]),
-            ("selection.empty", 5, ["undelete", ids[1]]), ("usage", 2, ["notify", "test"]),
+            ("selection.empty", 5, ["undelete", ids[1]]), ("usage", 2, ["notify", "test"]), ("usage", 2, ["serve"]),
         ]
         for (code, status, arguments) in failing {
             let outcome = try await site.owner.run(arguments + ["--json"])

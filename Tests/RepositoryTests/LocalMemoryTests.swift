@@ -102,10 +102,11 @@ struct LocalMemoryTests {
         struct Clock: WallClock {
             func now() -> Timestamp { Timestamp(seconds: 1_790_000_200) }
         }
-        let before = await Status(clock: Clock()).entry(test.plan, test.repository)
+        let repository = test.repository
+        let before = await Status(clock: Clock()).entry(test.plan, repository: { repository })
         #expect(before.problems == [])
         for file in try test.files(second.id) { try FileManager.default.removeItem(atPath: file) }
-        let status = await Status(clock: Clock()).entry(test.plan, test.repository)
+        let status = await Status(clock: Clock()).entry(test.plan, repository: { repository })
         #expect(status.lastGood == first.id)
         #expect(status.problems.contains { $0.contains(second.id.text) && $0.contains("gone") }, "\(status.problems)")
         let notes = NoteKeeper()

@@ -63,6 +63,15 @@ public final class PlanLock: Sendable {
         }
     }
 
+    /// Whether a process that is alive says it holds the lock, without taking it: a run that begins this very moment must
+    /// not find it taken by whoever only looks.
+    public static func seemsHeld(_ root: StateDirectory, plan: String) -> Bool {
+        let descriptor = open("\(root.below("locks").path)/\(plan).lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return holder(descriptor) != nil
+    }
+
     /// The process that says it holds the lock, if it is alive.
     private static func holder(_ descriptor: Int32) -> pid_t? {
         var bytes = [UInt8](repeating: 0, count: 32)

@@ -43,9 +43,12 @@ public struct HostSettings: Sendable, Equatable {
     public var name: String?
     /// Where local state is kept, when neither `--state-dir` nor `SALVOR_STATE_DIR` says so.
     public var stateDirectory: String?
+    /// The file that metrics are written to after each run; nil: none.
+    public var metricsFile: String?
 
-    public init(name: String? = nil, stateDirectory: String? = nil) {
+    public init(name: String? = nil, stateDirectory: String? = nil, metricsFile: String? = nil) {
         self.name = name
         self.stateDirectory = stateDirectory
+        self.metricsFile = metricsFile
     }
 }

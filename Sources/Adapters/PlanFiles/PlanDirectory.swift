@@ -70,12 +70,19 @@ public enum PlanDirectory {
     }
 
     private static func settings(_ reader: ConfigReader) throws -> HostSettings {
-        let host = HostSettings(name: try reader.string("host"), stateDirectory: try reader.string("state-directory"))
+        let host = HostSettings(
+            name: try reader.string("host"), stateDirectory: try reader.string("state-directory"),
+            metricsFile: try reader.string("metrics-file"))
         if let name = host.name, !SafeName.isValid(name) {
             throw reader.failure("host", "'\(name)' is not a name", hint: PlanReader.nameHint)
         }
         if let path = host.stateDirectory, !path.hasPrefix("/") {
             throw reader.failure("state-directory", "must be an absolute path")
+        }
+        if let path = host.metricsFile, !path.hasPrefix("/") || path.hasSuffix("/") {
+            throw reader.failure(
+                "metrics-file", "must be the absolute path of a file",
+                hint: "Write it like /var/lib/prometheus/node-exporter/salvor.prom.")
         }
         return host
     }

@@ -40,7 +40,7 @@ enum PlanKeys {
     ]
     /// What every kind of channel has.
     static let channelReach = ["ca-file", "time-limit"]
-    static let host = ["host", "state-directory", "defaults"]
+    static let host = ["host", "state-directory", "metrics-file", "defaults"]
     /// The parts of a plan that `defaults` in salvor.yaml may give.
     static let defaults = [
         "repository", "encryption", "consistency", "retention", "schedule", "objectives", "notify", "hooks",

@@ -70,6 +70,15 @@ public struct FormatRepository: BundleRepository {
         (try await store.time(), try await store.room())
     }
 
+    public func canDelete() async throws -> Bool {
+        do {
+            try await store.delete("probe/\(BundleID.randomSuffix())\(BundleID.randomSuffix())")
+            return true
+        } catch let failure as Failure where failure.code == .storageDenied {
+            return false
+        }
+    }
+
     public func descriptor() async throws -> RepositoryDescriptor {
         do {
             return try CanonicalJSON.decode(

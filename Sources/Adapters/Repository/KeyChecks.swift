@@ -31,6 +31,28 @@ extension FormatRepository {
         return checks
     }
 
+    public func keyExpiries(plan: Plan) async -> [KeyExpiry] {
+        var found: [KeyExpiry] = []
+        func note(_ role: KeyExpiry.Role, _ key: PublicKey, _ expires: Int64?, _ check: () throws -> Void) {
+            var moment = expires
+            // Of a key that has ended already the check knows when.
+            do { try check() } catch EncryptionError.keyExpired(_, at: let at) { moment = at ?? 0 } catch {}
+            found.append(
+                KeyExpiry(role: role, fingerprint: key.fingerprint, expires: moment.map { Timestamp(seconds: $0) }))
+        }
+        for name in plan.encryption.recipients {
+            // One that is missing is a failed check of `keyChecks`, and has no end.
+            guard let key = try? await keyring.recipient(name).key else { continue }
+            note(.recipient, key, key.encryptionExpires) { try key.checkCanEncrypt() }
+        }
+        // Likewise, also without a repository.
+        let signers = (try? await descriptor().signers) ?? []  // none are known then
+        if let key = try? await RunKeys.signer(plan, keyring, signers: signers) {  // no signer has no end
+            note(.signer, key, key.signingExpires) { try key.checkCanSign() }
+        }
+        return found
+    }
+
     private func check(
         _ name: String, at now: Timestamp, _ body: () async throws -> (String, Int64?)
     ) async -> [Check] {

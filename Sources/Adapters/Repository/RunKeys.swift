@@ -46,14 +46,17 @@ struct RunKeys: Sendable {
         return recipients
     }
 
-    /// Fingerprint of the signing key: the plan's, or the keyring's only one, or the only one the repository knows (an
-    /// owner's keyring holds the recipient's key, which could sign, too).
+    /// Fingerprint of the signing key, able to sign today.
     static func usableSigner(_ plan: Plan, _ keyring: Keyring, signers: [String]) async throws -> String {
-        if let named = plan.encryption.signer {
-            let key = try await keyring.signingKey(named)
-            try key.checkCanSign()
-            return key.fingerprint
-        }
+        let key = try await signer(plan, keyring, signers: signers)
+        try key.checkCanSign()
+        return key.fingerprint
+    }
+
+    /// The signing key: the plan's, or the keyring's only one, or the only one the repository knows (an owner's keyring
+    /// holds the recipient's key, which could sign, too).
+    static func signer(_ plan: Plan, _ keyring: Keyring, signers: [String]) async throws -> PublicKey {
+        if let named = plan.encryption.signer { return try await keyring.signingKey(named) }
         var keys = try await keyring.secretKeys().filter { $0.parts.contains { $0.canSign && $0.hasSecret } }
         if keys.count > 1 {
             let known = keys.filter { signers.contains($0.fingerprint) }
@@ -66,7 +69,6 @@ struct RunKeys: Sendable {
             throw EncryptionError.keyAmbiguous(
                 "the keyring's secret key ('encryption.signer' must name one of several)")
         }
-        try key.checkCanSign()
-        return key.fingerprint
+        return key
     }
 }

@@ -3,6 +3,7 @@ import ArgumentParser
 import Domain
 import Foundation
 import Glibc
+import Reporting
 
 /// The command `salvor`.
 @main
@@ -26,7 +27,8 @@ struct Salvor: AsyncParsableCommand {
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
-            ListRunsCommand.self, TimersCommand.self, NotifyCommand.self, DiffCommand.self, ExportCommand.self,
+            ReportCommand.self, ServeCommand.self, ListRunsCommand.self, TimersCommand.self, NotifyCommand.self,
+            DiffCommand.self, ExportCommand.self,
             ImportCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
         ])
 
@@ -57,8 +59,14 @@ struct Salvor: AsyncParsableCommand {
                 print(message)
                 Foundation.exit(0)
             }
+            let summary = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+            // Nagios takes 2 for critical; a check that was not made is something else.
+            if arguments.contains("--nagios") {
+                let line = PluginLine(Failure(.usage, summary))
+                print(line.text)
+                Foundation.exit(line.state.rawValue)
+            }
             guard !arguments.contains("--json") else {
-                let summary = Self.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
                 Output.fail(
                     Failure(.usage, summary, hint: "'salvor help COMMAND' tells what it takes."), command: "salvor",
                     isJSON: true)

@@ -58,6 +58,9 @@ struct Session: Sendable {
     /// What the configuration warns about.
     var warnings: [String] { loaded.warnings }
 
+    /// The file that metrics are written to after each run; nil: none.
+    var metricsFile: String? { loaded.host.metricsFile }
+
     /// The plan of that name, or the only one.
     func plan(_ name: String?) throws -> Plan {
         try name.map { try loaded.plan(named: $0) } ?? loaded.onlyPlan()
@@ -136,7 +139,12 @@ extension Session {
 
     /// Who keeps the records of a plan's runs.
     func recording(_ plan: Plan) -> RunRecording {
-        RunRecording(history: history(plan), clock: clock, observers: [notifier]) { Output.note("salvor: \($0)") }
+        RunRecording(history: history(plan), clock: clock, observers: observers) { Output.note("salvor: \($0)") }
+    }
+
+    /// Who is told of runs.
+    private var observers: [any RunObserver] {
+        [notifier] + [MetricsObserver(self)].compactMap { $0 }
     }
 
     /// The record of a run that begins now.

@@ -223,8 +223,15 @@ public protocol BundleRepository: Sendable {
     /// host could decrypt.
     func keyChecks(plan: Plan, at now: Timestamp) async -> [Check]
 
+    /// When the plan's recipients' and the host's signing key end, as far as they are in the keyring.
+    func keyExpiries(plan: Plan) async -> [KeyExpiry]
+
     /// As the store tells: its clock, and the bytes that can still be written.
     func storeFacts() async throws -> (time: Timestamp?, room: UInt64?)
+
+    /// Whether the credentials at hand may delete objects, found out by deleting one that is not there: nothing of the
+    /// repository is touched, though a store that keeps versions may note that something was deleted.
+    func canDelete() async throws -> Bool
 
     /// Stored size of a bundle's objects by key, for `show`.
     func segmentTable(_ id: BundleID) async throws -> SegmentTable

@@ -36,6 +36,11 @@ public struct Doctor: Sendable {
     public struct Section: Sendable, Codable, Equatable {
         public var subject: String
         public var checks: [Check]
+
+        public init(subject: String, checks: [Check]) {
+            self.subject = subject
+            self.checks = checks
+        }
     }
 
     public func run(_ plan: Plan, _ repository: any BundleRepository) async -> [Section] {
@@ -82,6 +87,7 @@ public struct Doctor: Sendable {
                         remedy: "Set this host's clock; bundle names and ages depend on it."))
             }
             checks += try await surroundingChecks(plan, repository)
+            checks += await lockChecks(plan, repository)
             checks += try await proofChecks(plan, repository)
             return checks
         } catch {

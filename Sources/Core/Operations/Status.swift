@@ -4,88 +4,126 @@ public import Domain
 /// Tells of every plan whether it holds what it promised.
 public struct Status: Sendable {
     let clock: any WallClock
+    let limit: Duration?
 
-    public init(clock: any WallClock) {
+    /// - Parameter limit: how long a repository may take to answer; nil: as long as its store's own limits allow.
+    public init(clock: any WallClock, limit: Duration? = nil) {
         self.clock = clock
+        self.limit = limit
     }
 
-    /// One plan's state.
-    public struct Entry: Sendable, Codable, Equatable {
-        public var plan: String
-        public var repository: String
-        /// The newest complete bundle.
-        public var lastGood: BundleID?
-        /// Its age in seconds.
-        public var ageSeconds: Int?
-        /// The newest bundle of any state.
-        public var last: BundleID?
-        public var objectiveSeconds: Int?
-        public var bundles: Int
-        public var storedBytes: UInt64
-        /// How far the newest complete bundle is proven, by records whose signatures were checked.
-        public var proof: ProofStanding?
-        /// Why an operator should look; empty: all is well.
-        public var problems: [String]
-    }
-
-    public func entry(_ plan: Plan, _ repository: any BundleRepository) async -> Entry {
-        var entry = Entry(
-            plan: plan.name, repository: repository.location, objectiveSeconds: plan.objectives.recoveryPoint,
-            bundles: 0,
-            storedBytes: 0, problems: [])
-        let summaries: [BundleSummary]
+    /// The state of a plan. Nothing is thrown: what could not be found out is one of its problems.
+    ///
+    /// - Parameters:
+    ///   - history: the runs this host remembers of the plan; nil: none.
+    ///   - isRunning: whether a run of the plan is under way here, so that one that began and did not end is not dead.
+    ///   - nextRun: when the plan's timer is due next.
+    ///   - repository: opens the plan's repository.
+    public func entry(
+        _ plan: Plan, history: (any RunHistory)? = nil, isRunning: Bool = false, nextRun: Timestamp? = nil,
+        repository: @escaping @Sendable () async throws -> any BundleRepository
+    ) async -> Entry {
+        let now = clock.now()
+        var entry = Entry(plan, at: now)
+        entry.nextRun = nextRun
+        if let history {
+            do { try entry.take(history, isRunning: isRunning) } catch {
+                entry.problems.append(Failure.wrapping(error).summary)
+            }
+        }
         do {
-            _ = try await repository.descriptor()
-            summaries = try await repository.summaries(plan: plan.name)
+            let holdings = try await AnswerLimit.run(limit, "the repository of plan '\(plan.name)'") {
+                try await Holdings.read(plan, try await repository(), at: now)
+            }
+            entry.take(holdings, plan)
         } catch {
-            entry.problems.append(Failure.wrapping(error).summary)
-            return entry
+            entry.problems.insert(Failure.wrapping(error).summary, at: 0)
         }
-        do {
-            // Withholding the newest bundles leaves a repository that looks whole; only memory misses them.
-            if let last = try await repository.lastCommitted(plan: plan.name),
-                !summaries.contains(where: { $0.id == last })
-            {
-                entry.problems.append("\(last), the last bundle this host committed, is gone from the repository")
-            }
-        } catch { entry.problems.append(Failure.wrapping(error).summary) }
-        var manifests: [Manifest] = []
-        for summary in summaries {
-            switch summary.manifest {
-            case .success(let manifest): manifests.append(manifest)
-            case .failure(let failure): entry.problems.append("\(summary.id): \(failure.summary)")
-            }
-        }
-        entry.bundles = summaries.count
-        entry.storedBytes = manifests.reduce(0) { $0 + $1.storedBytes }
-        entry.last = summaries.last?.id
-        guard let good = manifests.last(where: { $0.state == .complete }) else {
-            entry.problems.append("no complete bundle yet")
-            return entry
-        }
-        // The newest one counts, so it is worth its signature check.
-        do {
-            let signed = try await repository.manifest(good.id)
-            let proof = try await repository.standing(of: signed, at: clock.now()).standing
-            entry.proof = proof
-            if let found = proof.problems {
-                entry.problems.append(
-                    "a validation of \(good.id) at level \(found.level.rawValue) found problems, at \(found.at)")
-            }
-        } catch {
-            entry.problems.append(Failure.wrapping(error).summary)
-        }
-        entry.lastGood = good.id
-        let age = Int(clock.now().seconds(since: good.started))
-        entry.ageSeconds = age
-        if age < -300 { entry.problems.append("the newest bundle is from the future: check this host's clock") }
-        if let objective = plan.objectives.recoveryPoint, age > objective {
-            entry.problems.append("the newest complete bundle is older than the recovery-point objective")
-        }
-        if let last = manifests.last, last.state == .partial {
-            let failed = last.sources.filter { $0.state == .failed }.map(\.name)
-            entry.problems.append("the newest bundle is partial, without \(failed.joined(separator: ", "))")
-        }
+        entry.judgeAge()
+        entry.judgeRuns()
+        entry.judgeTrend()
         return entry
+    }
+}
+
+extension Status.Entry {
+    /// As many runs are looked through.
+    private static let reach = 50
+
+    /// What this host remembers.
+    mutating func take(_ history: any RunHistory, isRunning: Bool) throws {
+        lastRuns = try RunRecord.Kind.allCases.compactMap { kind in
+            try history.runs(kind, newest: Self.reach).last { $0.isWhole || kind != .backup }
+                .map(Status.LastRun.init)
+        }
+        // The next run will record its death; until then nobody else tells of it.
+        if !isRunning, var dead = try history.begun(), dead.isWhole {
+            dead.outcome = .died
+            lastRuns.removeAll { $0.kind == dead.kind }
+            lastRuns.append(Status.LastRun(dead))
+        }
+        lastDrill = try history.runs(.drill, newest: Self.reach).last { $0.outcome == .ok }?.finished
+        pendingRecords = try history.pending().count
+        let backups = try history.runs(.backup, newest: Self.reach).filter(\.isWhole)
+        lastGood = backups.last { $0.outcome == .ok && $0.bundle != nil }?.bundle
+        for index in sources.indices {
+            let name = sources[index].name
+            let good = backups.last { run in
+                run.bundle != nil && run.sources.contains { $0.name == name && $0.failure == nil }
+            }
+            sources[index].lastGood = good?.bundle
+            sources[index].failure = backups.last?.sources.first { $0.name == name }?.failure
+        }
+    }
+
+    /// What the repository shows, which counts for more than memory.
+    mutating func take(_ holdings: Holdings, _ plan: Plan) {
+        isReachable = true
+        repository = holdings.location
+        freeBytes = holdings.freeBytes
+        keys = holdings.keys
+        lastProofs = holdings.lastProofs
+        let summaries = holdings.summaries
+        // Withholding the newest bundles leaves a repository that looks whole; only memory misses them.
+        if let last = holdings.lastCommitted, !summaries.contains(where: { $0.id == last }) {
+            problems.append("\(last), the last bundle this host committed, is gone from the repository")
+        }
+        for summary in summaries {
+            if case .failure(let failure) = summary.manifest { problems.append("\(summary.id): \(failure.summary)") }
+        }
+        let manifests = holdings.manifests
+        let complete = manifests.filter { $0.state == .complete }
+        bundles = summaries.count
+        storedBytes = manifests.reduce(0) { $0 + $1.storedBytes }
+        last = summaries.last?.id
+        lastGood = complete.last?.id
+        size = SizeHistory.bundle(complete)
+        if let good = lastGood {
+            proof = holdings.standings[good]
+            if let found = proof?.problems {
+                problems.append(
+                    "a validation of \(good) at level \(found.level.rawValue) found problems, at \(found.at)")
+            }
+        } else {
+            problems.append("no complete bundle yet")
+        }
+        problems += holdings.problems
+        let newest = manifests.last
+        for index in sources.indices {
+            let found = SizeHistory.source(sources[index].name, manifests)
+            sources[index].lastGood = found?.bundle
+            sources[index].size = found?.size
+            sources[index].proof = found.flatMap { holdings.standings[$0.bundle] }
+            let code = newest?.sources.first { $0.name == sources[index].name && $0.state == .failed }
+                .map { $0.failure ?? Failure.Code.sourceFailed.text }
+            // The host's own record has the words.
+            if let code, sources[index].failure == nil {
+                sources[index].failure = RecordedFailure(code: code, message: "it is not in \(newest?.id.text ?? "")")
+            }
+        }
+        if let newest, newest.state == .partial {
+            let failed = newest.sources.filter { $0.state == .failed }.map(\.name)
+            problems.append("the newest bundle is partial, without \(failed.joined(separator: ", "))")
+        }
     }
 }

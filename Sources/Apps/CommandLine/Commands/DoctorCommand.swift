@@ -35,10 +35,23 @@ struct DoctorCommand: AsyncParsableCommand {
         let folders = Self.folders(session)
         for plan in chosen {
             let doctor = Doctor(registry: session.registry, clock: session.clock, folders: folders)
-            sections += await doctor.run(plan, try await session.repository(plan))
+            do {
+                let repository = try await session.repository(plan)
+                sections += await doctor.run(plan, repository)
+            } catch {
+                // A secret that cannot be had, for example: what is wrong with one plan hides nothing of the others.
+                let failure = Failure.wrapping(error)
+                let check = Check("reachable", .failed, failure.summary, remedy: failure.hint, code: failure.code)
+                sections.append(Doctor.Section(subject: "plan \(plan.name): repository", checks: [check]))
+            }
             let channels = await doctor.channels(plan, sender: session.channels, memory: session.notifications)
             sections += [channels].compactMap { $0 }
         }
+        try Task.checkCancellation()
+        let host =
+            HostChecks.metricsFile(session.metricsFile)
+            + chosen.map { HostChecks.records($0, session.history($0)) }
+        if !host.isEmpty { sections.append(Doctor.Section(subject: "this host", checks: host)) }
         let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
         let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) checks failed")
         try session.print(sections, command: "doctor", failure: failure) {
