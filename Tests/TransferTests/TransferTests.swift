@@ -162,7 +162,8 @@ import Testing
         let begin = clock.now
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
-        #expect(clock.now - begin < .seconds(5))
+        // Without the cancellation it would last until the limit for silence, a minute.
+        #expect(clock.now - begin < .seconds(50))
     }
 
     @Test("A header value with a line break is refused")
