@@ -67,7 +67,9 @@ struct ListRunsCommand: AsyncParsableCommand {
         }
         let wanted = kind.flatMap { RunRecord.Kind(rawValue: $0) }
         result.runs = Array(
-            result.runs.filter { wanted == nil || $0.kind == wanted }.sorted { ($0.started, $0.id) < ($1.started, $1.id) }.suffix(last))
+            result.runs.filter { wanted == nil || $0.kind == wanted }.sorted {
+                ($0.started, $0.id) < ($1.started, $1.id)
+            }.suffix(last))
         let shown = result
         let failure =
             shown.unbelieved.isEmpty
