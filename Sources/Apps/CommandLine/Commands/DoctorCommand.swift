@@ -48,9 +48,12 @@ struct DoctorCommand: AsyncParsableCommand {
             }
         }
         try Task.checkCancellation()
-        let host =
+        var host =
             HostChecks.metricsFile(session.metricsFile)
             + chosen.map { HostChecks.records($0, session.history($0)) }
+        for plan in chosen {
+            host += await HostChecks.timers(Session.timers(plan), plan, session.transport)
+        }
         if !host.isEmpty { sections.append(Doctor.Section(subject: "this host", checks: host)) }
         let count = sections.reduce(0) { $0 + $1.checks.count { $0.state == .failed } }
         let failure = count == 0 ? nil : Failure(.problemsFound, "\(count) checks failed")
