@@ -35,8 +35,8 @@ public struct PlanMemory: RetentionMemory {
 
     public func lastRunFailure() throws -> String? {
         let history = RunHistoryFiles(root, plan: plan)
-        // A run holds the plan's lock as long as it lives.
-        if let begun = try history.begun(), begun.isWhole, isFree {
+        // A run holds the plan's lock as long as it lives. Only looked at: taking it would turn away a run that begins now.
+        if let begun = try history.begun(), begun.isWhole, !PlanLock.seemsHeld(root, plan: plan) {
             return "the run of \(begun.started) on this host died before its end"
         }
         // A run of some sources only says nothing about the plan's nights.
@@ -44,10 +44,5 @@ public struct PlanMemory: RetentionMemory {
             return nil
         }
         return "the last run on this host failed at \(last.finished) (\(last.failure?.code ?? last.outcome.rawValue))"
-    }
-
-    private var isFree: Bool {
-        // Held, or not to be had: both mean that nothing can be said against the run.
-        (try? PlanLock(root, plan: plan)) != nil
     }
 }
