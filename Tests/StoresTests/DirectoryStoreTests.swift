@@ -46,9 +46,9 @@ import Testing
         let folder = try TemporaryDirectory("store")
         let store = DirectoryStore(folder.path)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for worker in 0..<4 {
+            for worker in 0..<12 {
                 group.addTask {
-                    for round in 0..<40 {
+                    for round in 0..<100 {
                         let key = "x/y/z/\(worker)-\(round)"
                         try await store.put(key, [1], condition: .ifAbsent)
                         try await store.delete(key)

@@ -70,7 +70,10 @@ struct ObjectFiles: Sendable {
     }
 
     private func makeRoot() throws {
-        if mkdir(root, 0o700) == 0 { return try force("..") }
+        if mkdir(root, 0o700) == 0 {
+            try force("..")
+            return
+        }
         guard errno == EEXIST else { throw failure("making the directory") }
     }
 
@@ -112,7 +115,8 @@ struct ObjectFiles: Sendable {
             let parent = made
             made = made.isEmpty ? String(part) : "\(made)/\(part)"
             if mkdir(path(made), 0o700) == 0 {
-                try force(parent)
+                // A concurrent delete may take both away before their names are on disk; the caller comes again.
+                guard try force(parent, mayBeGone: !parent.isEmpty) else { return }
             } else if errno != EEXIST {
                 // ENOENT: the parent was removed by a concurrent delete; the caller comes again.
                 if errno == ENOENT, !parent.isEmpty { return }
@@ -121,12 +125,17 @@ struct ObjectFiles: Sendable {
         }
     }
 
-    /// Forces the names in a folder to disk.
-    private func force(_ folder: String) throws {
+    /// Forces the names in a folder to disk; false only when it is gone and `mayBeGone`.
+    @discardableResult
+    private func force(_ folder: String, mayBeGone: Bool = false) throws -> Bool {
         let descriptor = open(path(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("opening the folder '\(folder)'") }
+        guard descriptor >= 0 else {
+            if mayBeGone, errno == ENOENT { return false }
+            throw failure("opening the folder '\(folder)'")
+        }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw failure("forcing the folder '\(folder)' to disk") }
+        return true
     }
 
     /// The folder part of a key; empty for one at the root.
