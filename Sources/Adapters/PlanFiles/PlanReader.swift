@@ -28,7 +28,7 @@ public struct PlanReader: Sendable {
         try checkConsistency(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
-            encryption: try EncryptionReader.read(reader), sources: try sources(reader),
+            encryption: try EncryptionReader.read(reader), sources: try sources(reader, plan: name),
             retention: reader.node("retention"), schedule: try ScheduleReader.read(reader),
             notify: reader.node("notify"),
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,

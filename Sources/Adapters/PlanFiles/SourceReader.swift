@@ -3,13 +3,14 @@ import Domain
 
 extension PlanReader {
     /// The plan's sources; at least one, each name once.
-    func sources(_ reader: ConfigReader) throws -> [SourceSettings] {
+    func sources(_ reader: ConfigReader, plan: String) throws -> [SourceSettings] {
         guard let nodes = try reader.sequence("sources"), !nodes.isEmpty else {
             throw reader.failure("sources", "must list at least one source")
         }
         var sources: [SourceSettings] = []
         for (index, node) in nodes.enumerated() {
-            let source = try source(node, path: "sources[\(index)]")
+            var source = try source(node, path: "sources[\(index)]")
+            source.plan = plan
             if let first = sources.first(where: { $0.name == source.name }) {
                 throw Failure(
                     .configuration,

@@ -33,21 +33,23 @@ struct Session: Sendable {
         redactor = SecretRedactor()
         secrets = RedactingSecretResolver(
             SystemSecretResolver(environment: environment, transport: transport), redactor)
+        let path = options.config ?? environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
+        configurationPath = path
+        loaded = try PlanDirectory.load(path, adapters: Adapters.all.map(\.kind))
+        let state = StateDirectory(
+            options.stateDir ?? environment["SALVOR_STATE_DIR"] ?? loaded.host.stateDirectory ?? "/var/lib/salvor")
+        self.state = state
         registry = AdapterRegistry(
-            Adapters.all, secrets: secrets, clock: clock
+            Adapters.all, secrets: secrets, clock: clock,
+            freezeNotes: { FreezeNoteFiles(state, plan: $0.plan, source: $0.name) }
         ) { settings in
             switch settings {
             case .local: transport
             }
         }
-        let path = options.config ?? environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
-        configurationPath = path
-        loaded = try PlanDirectory.load(path, adapters: registry.kinds)
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
         }
-        state = StateDirectory(
-            options.stateDir ?? environment["SALVOR_STATE_DIR"] ?? loaded.host.stateDirectory ?? "/var/lib/salvor")
         progress = Self.progress(options, environment, redactor)
         if !options.quiet { loaded.warnings.forEach { Output.note("salvor: warning: \($0)") } }
     }

@@ -5,15 +5,19 @@ public struct AdapterRegistry: Sendable {
     private let factories: [String: any SourceAdapterFactory]
     private let secrets: any SecretResolver
     private let clock: any WallClock
+    private let freezeNotes: @Sendable (SourceSettings) -> any FreezeNotes
     private let transport: @Sendable (TransportSettings) -> any Transport
 
+    /// Without `freezeNotes`, notes last as long as the adapter.
     public init(
         _ factories: [any SourceAdapterFactory], secrets: any SecretResolver, clock: any WallClock,
+        freezeNotes: @escaping @Sendable (SourceSettings) -> any FreezeNotes = { _ in MemoryFreezeNotes() },
         transport: @escaping @Sendable (TransportSettings) -> any Transport
     ) {
         self.factories = Dictionary(factories.map { ($0.kind, $0) }) { first, _ in first }
         self.secrets = secrets
         self.clock = clock
+        self.freezeNotes = freezeNotes
         self.transport = transport
     }
 
@@ -38,7 +42,8 @@ public struct AdapterRegistry: Sendable {
     public func adapter(_ source: SourceSettings) throws -> any SourceAdapter {
         try factory(source.adapter, mark: source.mark).make(
             AdapterEnvironment(
-                source: source, transport: transport(source.transport), secrets: secrets, clock: clock))
+                source: source, transport: transport(source.transport), secrets: secrets, clock: clock,
+                freezeNotes: freezeNotes(source)))
     }
 
     /// Whether the source holds data rather than configuration, secrets or logs.

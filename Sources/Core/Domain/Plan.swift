@@ -115,6 +115,8 @@ public struct EncryptionSettings: Sendable {
 
 /// One source of a plan.
 public struct SourceSettings: Sendable {
+    /// The plan it belongs to; empty for a source that stands alone.
+    public var plan: String
     public var name: String
     /// The adapter's kind, such as `postgresql`.
     public var adapter: String
@@ -135,8 +137,10 @@ public struct SourceSettings: Sendable {
 
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
-        timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false
+        timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
+        plan: String = ""
     ) {
+        self.plan = plan
         self.name = name
         self.adapter = adapter
         self.transport = transport

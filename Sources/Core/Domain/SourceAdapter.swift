@@ -72,14 +72,19 @@ public struct AdapterEnvironment: Sendable {
     public var transport: any Transport
     public var secrets: any SecretResolver
     public var clock: any WallClock
+    /// What earlier runs made beside the source and have not removed.
+    public var freezeNotes: any FreezeNotes
 
+    /// Without `freezeNotes`, notes last as long as the process.
     public init(
-        source: SourceSettings, transport: any Transport, secrets: any SecretResolver, clock: any WallClock
+        source: SourceSettings, transport: any Transport, secrets: any SecretResolver, clock: any WallClock,
+        freezeNotes: any FreezeNotes = MemoryFreezeNotes()
     ) {
         self.source = source
         self.transport = transport
         self.secrets = secrets
         self.clock = clock
+        self.freezeNotes = freezeNotes
     }
 }
 

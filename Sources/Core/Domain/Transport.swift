@@ -20,8 +20,34 @@ public protocol Transport: Sendable {
     /// (then it is the whole path). The caller closes the descriptor.
     func connect(host: String, port: Int, timeoutSeconds: Int) async throws -> Int32
 
+    /// Does `body` while the TCP port `host:port`, as seen from beside the source, can be reached from this host at the
+    /// place given to it: itself, or a port that is forwarded until the body ends.
+    func reach<Result: Sendable>(
+        host: String, port: Int, _ body: @Sendable (ReachedPort) async throws -> Result
+    ) async throws -> Result
+
     /// Whether files beside the source are this host's files.
     var reachesLocalFiles: Bool { get }
+}
+
+extension Transport {
+    /// Where ports beside the source are this host's: the port itself.
+    public func reach<Result: Sendable>(
+        host: String, port: Int, _ body: @Sendable (ReachedPort) async throws -> Result
+    ) async throws -> Result {
+        try await body(ReachedPort(host: host, port: port))
+    }
+}
+
+/// A TCP port as this host reaches it.
+public struct ReachedPort: Sendable, Equatable {
+    public var host: String
+    public var port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
 }
 
 /// A program to run: its name (found in PATH) or path, its arguments, and variables added to the environment.
