@@ -147,7 +147,7 @@ let package = Package(
             "RepositoryTests",
             [
                 "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
-                "Retention", "Stores",
+                "PlanFiles", "Retention", "Stores",
             ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TimersTests", ["Timers", "Domain", "PlanFiles", "Transports"]),

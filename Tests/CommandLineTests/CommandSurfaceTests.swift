@@ -44,7 +44,7 @@ struct CommandSurfaceTests {
         let commands = try await subcommands(salvor, [])
         let names = Set(commands.map { $0.joined(separator: " ") })
         for name in [
-            "init", "backup", "list-backups", "show", "find", "validate-backup", "restore", "settle", "status",
+            "init", "backup", "list-backups", "show", "find", "validate-backup", "drill", "restore", "settle", "status",
             "doctor",
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
             "schema", "completions", "timers show", "timers install", "timers remove", "notify test", "notify pending",

@@ -47,7 +47,7 @@ struct ScheduleReaderTests {
             ("schedule: {calendar: daily, validate: {calendar: daily, level: drill}}", "must be one of", nil),
             ("schedule: {calendar: daily, validate: {calendar: daily, which: lastest}}", "must be one of", "'latest'"),
             ("schedule: {calendar: daily, prune: {calendar: nightly}}", "no weekday", nil),
-            ("schedule: {calendar: daily, drill: {calendar: weekly}}", "has no drills", "Leave it out"),
+            ("schedule: {calendar: daily, drill: {calendar: weekly, level: full}}", "unknown key", nil),
         ] as [(String, String, String?)])
     func refused(_ more: String, _ summary: String, _ hint: String?) throws {
         let failure = try #require(throws: Failure.self) { try plan(more) }

@@ -26,7 +26,7 @@ struct SchemaTests {
                 ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
                 ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
                 ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule),
-                ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledPrune", PlanKeys.scheduledPrune),
+                ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledTimes", PlanKeys.scheduledTimes),
                 ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("objectives", PlanKeys.objectives),
                 ("notify", PlanKeys.notifyChannels + PlanKeys.notify),
             ] + PlanKeys.channels.map { ($0.key, $0.value + PlanKeys.channelReach) }

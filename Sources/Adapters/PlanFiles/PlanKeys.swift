@@ -21,9 +21,9 @@ enum PlanKeys {
     static let retentionRules = [
         "within", "last", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly",
     ]
-    static let schedule = ["calendar", "randomized-delay", "validate", "prune"]
+    static let schedule = ["calendar", "randomized-delay", "validate", "prune", "drill", "check"]
     static let scheduledValidation = ["calendar", "level", "which"]
-    static let scheduledPrune = ["calendar"]
+    static let scheduledTimes = ["calendar"]
     static let hooks = ["before", "after", "failure"]
     static let hook = ["run", "on-failure", "time-limit"]
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]

@@ -26,15 +26,17 @@ public struct PlanReader: Sendable {
         guard name != "latest" else { throw reader.failure("plan", "'latest' is a word of the command line") }
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
         try checkConsistency(reader)
+        let channels = try NotifyReader.channels(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
             encryption: try EncryptionReader.read(reader), sources: try sources(reader, plan: name),
-            retention: reader.node("retention"), schedule: try ScheduleReader.read(reader),
+            retention: reader.node("retention"),
+            schedule: try ScheduleReader.read(reader, tells: !channels.isEmpty),
             notify: reader.node("notify"),
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
             policy: try RetentionReader(planFile: document.mark.file).policy(reader),
             hooks: try HooksReader.read(reader),
-            secrets: PlanSecrets.references(document), channels: try NotifyReader.channels(reader))
+            secrets: PlanSecrets.references(document), channels: channels)
     }
 
     static let nameHint =

@@ -20,8 +20,9 @@ enum SchedulePrinter {
                     ])
                 ))
         }
-        if !schedule.prune.isEmpty {
-            pairs.append(("prune", ConfigPrinter.mapping([("calendar", calendar(schedule.prune))])))
+        for (key, times) in [("prune", schedule.prune), ("drill", schedule.drill), ("check", schedule.check)]
+        where !times.isEmpty {
+            pairs.append((key, ConfigPrinter.mapping([("calendar", calendar(times))])))
         }
         return ConfigPrinter.mapping(pairs)
     }

@@ -5,9 +5,10 @@ import Domain
 enum ScheduleReader {
     /// nil: the plan has none.
     ///
+    /// - Parameter tells: whether the plan has channels; `check` is hourly then, unless it says when.
     /// - Throws: `Failure(.configuration)` with file and line.
-    static func read(_ plan: ConfigReader) throws -> Schedule? {
-        try refuseDrills(plan)
+    static func read(_ plan: ConfigReader, tells: Bool) throws -> Schedule? {
+        let hourly = try CalendarExpression("hourly")
         guard let reader = try plan.mapping("schedule", allowed: PlanKeys.schedule) else { return nil }
         var validation: Schedule.Validation?
         if let own = try reader.mapping("validate", allowed: PlanKeys.scheduledValidation) {
@@ -17,16 +18,19 @@ enum ScheduleReader {
                 calendar: try calendar(own), level: level.flatMap(ProofLevel.init) ?? .checksum,
                 which: which.flatMap(Schedule.Validation.Which.init) ?? .latest)
         }
-        var prune: [CalendarExpression] = []
-        if let own = try reader.mapping("prune", allowed: PlanKeys.scheduledPrune) {
-            prune = try calendar(own)
+        func times(_ key: String) throws -> [CalendarExpression] {
+            try reader.mapping(key, allowed: PlanKeys.scheduledTimes).map(calendar) ?? []
         }
+        var check = try times("check")
+        // Somebody who wants to be told wants to be told of nights that did not happen, too.
+        if check.isEmpty, tells { check = [hourly] }
         let delay = try reader.duration("randomized-delay")
         if let delay, delay > longestDelay {
             throw reader.failure("randomized-delay", "must be at most a day", hint: "A day later the next run is due.")
         }
         return Schedule(
-            backup: try calendar(reader), randomizedDelay: delay, validation: validation, prune: prune)
+            backup: try calendar(reader), randomizedDelay: delay, validation: validation,
+            prune: try times("prune"), drill: try times("drill"), check: check)
     }
 
     private static let longestDelay = 86_400
@@ -43,15 +47,5 @@ enum ScheduleReader {
                 throw reader.failure("calendar", "'\(text)' \(error.problem)", hint: error.hint)
             }
         }
-    }
-
-    /// The word is kept for what is to come; whoever writes it must not believe that drills are held.
-    private static func refuseDrills(_ plan: ConfigReader) throws {
-        guard case .mapping(let pairs, _)? = plan.node("schedule"),
-            let drill = pairs.first(where: { $0.key == "drill" })
-        else { return }
-        throw Failure(
-            .configuration, "\(drill.mark): 'schedule.drill' cannot be kept: this version has no drills",
-            hint: "Leave it out; 'validate: {calendar: …, level: contents}' proves bundles where a key is.")
     }
 }

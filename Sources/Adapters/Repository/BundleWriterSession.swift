@@ -60,7 +60,7 @@ final class BundleWriterSession: BundleWriter {
         _ bundle: BundleID, taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?
     ) async throws -> Bool {
         guard
-            StreamPlan.isUsable(
+            RebaseRule.isUsable(
                 taken: taken, storedBytes: storedBytes, lastDeltaBytes: lastDeltaBytes, at: run.id.started)
         else { return false }
         if let known = usableBases.withLock({ $0[bundle] }) { return known }

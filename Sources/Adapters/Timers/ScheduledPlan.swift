@@ -74,6 +74,8 @@ public struct ScheduledPlan: Sendable {
                 + ["--level", (schedule.validation?.level ?? .checksum).rawValue]
                 + (schedule.validation?.which == .all ? ["--all"] : [])
         case .prune: ["prune", name, "--apply"]
+        case .drill: ["drill", "latest-good:\(name)", "--plan", name]
+        case .check: ["notify", "check", name]
         }
     }
 
@@ -83,7 +85,16 @@ public struct ScheduledPlan: Sendable {
         case .backup: "Backup of plan \(name)"
         case .validate: "Validation of plan \(name)'s bundles"
         case .prune: "Prune of plan \(name)"
+        case .drill: "Drill of plan \(name)"
+        case .check: "Look for trouble of plan \(name)"
         }
+    }
+
+    /// What a run of a job may do that other accounts may not.
+    func capabilities(_ job: Schedule.Job) -> [String] {
+        // The engines of a drill run under accounts of their own, and what they wrote is removed.
+        let own = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"]
+        return job == .drill ? (capabilities + own.filter { !capabilities.contains($0) }) : capabilities
     }
 
     /// Set for every run.

@@ -8,7 +8,7 @@ public enum SystemdUnits {
         plan.jobs.flatMap { job in
             let name = "salvor-\(job.rawValue)-\(plan.name)"
             return [
-                ScheduleFile(name: "\(name).service", text: service(plan, plan.title(job), plan.arguments(job))),
+                ScheduleFile(name: "\(name).service", text: service(plan, job)),
                 ScheduleFile(
                     name: "\(name).timer",
                     text: timer(
@@ -39,12 +39,12 @@ public enum SystemdUnits {
         """
     }
 
-    private static func service(_ plan: ScheduledPlan, _ title: String, _ arguments: [String]) -> String {
+    private static func service(_ plan: ScheduledPlan, _ job: Schedule.Job) -> String {
         let writable = [plan.keyring, plan.stateDirectory] + plan.writableFolders
         var lines = [
-            ScheduleFile.marker(plan.name), "[Unit]", "Description=\(title)", "Wants=network-online.target",
+            ScheduleFile.marker(plan.name), "[Unit]", "Description=\(plan.title(job))", "Wants=network-online.target",
             "After=network-online.target", "", "[Service]", "Type=oneshot",
-            "ExecStart=\(([plan.program] + arguments).map(command).joined(separator: " "))",
+            "ExecStart=\(([plan.program] + plan.arguments(job)).map(command).joined(separator: " "))",
         ]
         lines += plan.environment.map { "Environment=\(word("\($0.name)=\($0.value)"))" }
         if !plan.variables.isEmpty {
@@ -67,12 +67,12 @@ public enum SystemdUnits {
             "ReadWritePaths=\(unique(writable).map { word("-\($0)") }.joined(separator: " "))",
             "PrivateTmp=\(plan.sharesTemporaryFolders ? "no" : "yes")",
         ]
-        lines += capabilities(plan) + fixed
+        lines += capabilities(plan, job) + fixed
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func capabilities(_ plan: ScheduledPlan) -> [String] {
-        let list = plan.capabilities.joined(separator: " ")
+    private static func capabilities(_ plan: ScheduledPlan, _ job: Schedule.Job) -> [String] {
+        let list = plan.capabilities(job).joined(separator: " ")
         // Another account has none of them unless they are given to it.
         return ["CapabilityBoundingSet=\(list)"]
             + (plan.user == nil || list.isEmpty ? [] : ["AmbientCapabilities=\(list)"])

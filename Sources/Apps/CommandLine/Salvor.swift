@@ -25,7 +25,8 @@ struct Salvor: AsyncParsableCommand {
         version: Versions.text,
         subcommands: [
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
-            ValidateCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self, HoldCommand.self,
+            ValidateCommand.self, DrillCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self,
+            HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
             ReportCommand.self, ServeCommand.self, ListRunsCommand.self, TimersCommand.self, NotifyCommand.self,
             DiffCommand.self, ExportCommand.self,

@@ -8,6 +8,10 @@ public struct Schedule: Sendable, Equatable {
     public var randomizedDelay: Int?
     public var validation: Validation?
     public var prune: [CalendarExpression]
+    /// When a drill is held.
+    public var drill: [CalendarExpression]
+    /// When trouble is looked for that no run tells of (`salvor notify check`).
+    public var check: [CalendarExpression]
 
     /// What is proven, how far, and when.
     public struct Validation: Sendable, Equatable {
@@ -33,16 +37,20 @@ public struct Schedule: Sendable, Equatable {
         case backup
         case validate
         case prune
+        case drill
+        case check
     }
 
     public init(
         backup: [CalendarExpression], randomizedDelay: Int? = nil, validation: Validation? = nil,
-        prune: [CalendarExpression] = []
+        prune: [CalendarExpression] = [], drill: [CalendarExpression] = [], check: [CalendarExpression] = []
     ) {
         self.backup = backup
         self.randomizedDelay = randomizedDelay
         self.validation = validation
         self.prune = prune
+        self.drill = drill
+        self.check = check
     }
 
     /// When a job runs; empty: never by itself.
@@ -51,6 +59,8 @@ public struct Schedule: Sendable, Equatable {
         case .backup: backup
         case .validate: validation?.calendar ?? []
         case .prune: prune
+        case .drill: drill
+        case .check: check
         }
     }
 

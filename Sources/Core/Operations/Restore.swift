@@ -58,8 +58,7 @@ public struct Restore: Sendable {
                 try await journal.enter(source.name, .staged)
                 progress.report(.phase("verify \(source.name)"))
                 let facts = try await adapter.verify(restore, journal: journal.part(source.name))
-                let different = facts.filter { !$0.isEqual }
-                guard different.isEmpty else { throw Self.difference(source.name, different) }
+                try Self.requireEqual(facts, source.name)
                 try await journal.enter(source.name, .verified)
                 progress.report(.sourceFinished(source.name))
                 verified.append(Verified(source: source.name, facts: facts))
@@ -113,12 +112,15 @@ public struct Restore: Sendable {
 
     private var ending: RestoreEnding { RestoreEnding(registry: registry, records: records, progress: progress) }
 
-    private static func difference(_ source: String, _ facts: [FactComparison]) -> Failure {
+    /// - Throws: `Failure(.verifyFailed)` when something was counted differently than at capture.
+    static func requireEqual(_ compared: [FactComparison], _ source: String) throws {
+        let facts = compared.filter { !$0.isEqual }
+        guard !facts.isEmpty else { return }
         let shown = facts.prefix(3).map {
             "\($0.name): \($0.recorded?.description ?? "nothing") at capture, \($0.found?.description ?? "nothing") restored"
         }
         let rest = facts.count > 3 ? " and \(facts.count - 3) more" : ""
-        return Failure(
+        throw Failure(
             .verifyFailed, "the staged copy differs from what was captured: \(shown.joined(separator: "; "))\(rest)",
             hint: "The live system was not touched; try another bundle.")
     }

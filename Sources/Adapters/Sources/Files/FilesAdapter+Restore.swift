@@ -75,7 +75,8 @@ extension FilesAdapter {
     }
 
     private func prepared(_ restore: SourceRestore) throws -> FilesRestore {
-        try FilesRestore(restore, storesDevices: settings.storesDevices, beforeStep: beforeStep)
+        try FilesRestore(
+            restore, below: restoresBelow, storesDevices: settings.storesDevices, beforeStep: beforeStep)
     }
 
     private func recorded(_ journal: any RestoreJournal, _ restore: SourceRestore) async throws -> RestoreState {

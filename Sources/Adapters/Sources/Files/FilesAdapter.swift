@@ -11,6 +11,8 @@ struct FilesAdapter: SourceAdapter {
     static let stream = "tree"
 
     var settings: FilesSettings
+    /// Where restores put the paths of the bundle, in the stead of the root of the file system; empty: there.
+    var restoresBelow = ""
     /// Called before every step of a promotion or a roll-back; tests break off there.
     var beforeStep: (@Sendable (String) throws -> Void)?
 

@@ -17,7 +17,8 @@ struct FilesRestore: Sendable {
     let beforeStep: (@Sendable (String) throws -> Void)?
 
     init(
-        _ restore: SourceRestore, storesDevices: Bool, beforeStep: (@Sendable (String) throws -> Void)?
+        _ restore: SourceRestore, below folder: String = "", storesDevices: Bool,
+        beforeStep: (@Sendable (String) throws -> Void)?
     ) throws {
         self.restore = restore
         self.storesDevices = storesDevices
@@ -26,7 +27,7 @@ struct FilesRestore: Sendable {
         members = try EffectiveMembers(stream)
         selection = try TreeSelection(
             members, include: try PathPatterns(restore.include), includesDevices: storesDevices)
-        let all = try RestoreRoot.all(of: restore)
+        let all = try RestoreRoot.all(of: restore, below: folder)
         let touched = try Self.touched(all, members, selection)
         roots = zip(all, touched).filter { $0.1 }.map { $0.0 }
     }

@@ -54,10 +54,11 @@ struct RestoreRoot: Sendable, Equatable {
     /// The staged copy as a place to walk.
     var staged: TreeRoot { TreeRoot(member: member, at: Array("\(parent)/\(stage)".utf8)) }
 
-    /// The roots that the bundle's copy has, at their old places or the one asked for.
+    /// The roots that the bundle's copy has, at their old places (below `folder`, an absolute path, unless it is empty) or the
+    /// one asked for.
     ///
     /// - Throws: `Failure(.integrity)` when the bundle does not say, `Failure(.usage)` for an impossible new place.
-    static func all(of restore: SourceRestore) throws -> [RestoreRoot] {
+    static func all(of restore: SourceRestore, below folder: String = "") throws -> [RestoreRoot] {
         guard let list = restore.contents.restoreData["roots"]?.array, !list.isEmpty else {
             throw Failure(.integrity, "the bundle does not say which paths source '\(restore.contents.name)' had")
         }
@@ -67,7 +68,7 @@ struct RestoreRoot: Sendable, Equatable {
                 throw Failure(.integrity, "the bundle names an impossible path of source '\(restore.contents.name)'")
             }
             return RestoreRoot(
-                member: Array(path.utf8.dropFirst()), path: path, isDirectory: kind == "directory",
+                member: Array(path.utf8.dropFirst()), path: folder + path, isDirectory: kind == "directory",
                 restoreID: restore.restoreID)
         }
         guard let rename = restore.rename else { return roots }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
-import LocalState
 
 /// Whether a stream is stored as a full or against its base (docs/format.md, "Re-base").
-enum StreamPlan {
-    /// A base older than this is replaced by a new full.
-    static let maximumBaseAge: Double = 30 * 86400
+public enum RebaseRule {
+    /// A base older than this is replaced by a new full; seconds.
+    public static let maximumBaseAge: Double = 30 * 86400
     /// A base is replaced when the last delta took more than this share of the full.
-    static let maximumDeltaShare = 0.3
+    public static let maximumDeltaShare = 0.3
 
     /// Whether the base may serve once more.
-    static func isUsable(taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?, at now: Timestamp) -> Bool {
+    public static func isUsable(
+        taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?, at now: Timestamp
+    ) -> Bool {
         let age = now.seconds(since: taken)
         // A base from the future means a clock that jumped: its age cannot be trusted, so start anew.
         guard age >= -86400, age <= maximumBaseAge else { return false }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import ByteStreams
+import Domain
+import Foundation
+import Glibc
+
+extension PostgreSQLAdapter: DrillingAdapter {
+    /// A cluster of the folder's own, empty, on a Unix socket there; it ends with the body or with salvor.
+    func inScratch<Result: Sendable>(
+        _ restore: SourceRestore, folder: String, _ body: @escaping @Sendable (any SourceAdapter) async throws -> Result
+    ) async throws -> Result {
+        let cluster = try ScratchCluster(
+            folder: folder, major: ClusterRecord(restore.contents.restoreData).serverNumber / 10000,
+            programs: settings.programs, transport: environment.transport)
+        return try await cluster.run { settings in
+            var settings = settings
+            (settings.jobs, settings.counting) = (self.settings.jobs, self.settings.counting)
+            let adapter = PostgreSQLAdapter(environment: environment, settings: settings)
+            try await cluster.waitUntilAnswering { _ = try await Server.reach(adapter.environment, adapter.settings) }
+            return try await body(adapter)
+        }
+    }
+}
+
+/// An empty cluster in a folder, of the major version that a bundle came from.
+struct ScratchCluster: Sendable {
+    private static let superuser = "salvor_drill"
+    private let folder: String
+    private let binaries: String
+    private let transport: any Transport
+    /// PostgreSQL refuses to run as root.
+    private let account: Account?
+
+    private struct Account: Sendable {
+        let name: String
+        let user: uid_t
+        let group: gid_t
+    }
+
+    /// - Throws: `Failure(.programMissing)` when this host has no server of that major.
+    init(folder: String, major: Int, programs: String?, transport: any Transport) throws {
+        self.folder = folder
+        self.transport = transport
+        let places = [programs, "/usr/lib/postgresql/\(major)/bin", "/usr/pgsql-\(major)/bin"].compactMap { $0 }
+        guard let found = places.first(where: { access("\($0)/initdb", X_OK) == 0 }) else {
+            throw Failure(
+                .programMissing, "this host has no PostgreSQL \(major) server to drill with (\(places[0])/initdb)",
+                hint: "Install the package postgresql-\(major), or hold the drill on a host that has it.")
+        }
+        binaries = found
+        account = geteuid() == 0 ? try Self.unprivileged() : nil
+    }
+
+    /// Who runs the server when salvor is root.
+    private static func unprivileged() throws -> Account {
+        for name in ["postgres", "nobody"] {
+            if let entry = getpwnam(name)?.pointee, entry.pw_uid != 0 {
+                return Account(name: name, user: entry.pw_uid, group: entry.pw_gid)
+            }
+        }
+        throw Failure(.programMissing, "there is no user 'postgres' or 'nobody' to run a PostgreSQL server as")
+    }
+
+    /// Runs the server while `body` works with settings that reach it.
+    func run<Result: Sendable>(
+        _ body: @escaping @Sendable (PostgreSQLSettings) async throws -> Result
+    ) async throws -> Result {
+        if let account {
+            guard chown(folder, account.user, account.group) == 0 else {
+                throw Failure(.localInput, "unable to give '\(folder)' to '\(account.name)'")
+            }
+        }
+        // Its socket is in the folder, and nobody else gets in there.
+        guard chmod(folder, 0o700) == 0 else { throw Failure(.localInput, "unable to close '\(folder)' to others") }
+        let make = program(
+            "initdb",
+            ["--pgdata=\(folder)/data", "--username=\(Self.superuser)", "--auth=trust"]
+                + ["--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"])
+        _ = try await transport.output(of: make)
+        var options = ["-D", "\(folder)/data", "-k", folder]
+        // It is thrown away: a crash costs a new drill, and nothing else.
+        for setting in ["listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off", "max_wal_size=4GB"]
+        {
+            options += ["-c", setting]
+        }
+        let server = program("postgres", options)
+        let (result, exit) = try await transport.run(server) { pipes in
+            try await Blocking.run { try pipes.closeInput() }
+            let result = try await body(settings())
+            let stop = program("pg_ctl", ["stop", "--pgdata=\(folder)/data", "--mode=fast", "--silent"])
+            _ = try await transport.output(of: stop)
+            return result
+        }
+        try exit.requireSuccess(of: Program("postgres", []))
+        return result
+    }
+
+    /// Waits for the server to accept connections.
+    func waitUntilAnswering(_ question: () async throws -> Void) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do { return try await question() } catch let failure as Failure {
+                // Until it listens every attempt fails.
+                guard failure.code == .sourceUnreachable, ContinuousClock.now < deadline else {
+                    throw failure.prefixed("the server of the drill")
+                }
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func settings() throws -> PostgreSQLSettings {
+        var settings = try PostgreSQLSettings(
+            .mapping([], ConfigMark(file: "drill", line: 1, column: 1)), path: "drill")
+        settings.host = folder
+        settings.port = 5432
+        settings.user = Self.superuser
+        settings.programs = binaries
+        return settings
+    }
+
+    /// A server program, as the account it may run as. Its signal when salvor dies is set after the change of account, which
+    /// would clear it.
+    private func program(_ name: String, _ arguments: [String]) -> Program {
+        guard let account else { return Program("\(binaries)/\(name)", arguments) }
+        return Program(
+            "setpriv",
+            [
+                "--reuid=\(account.user)", "--regid=\(account.group)", "--clear-groups", "--pdeathsig=QUIT",
+                "\(binaries)/\(name)",
+            ] + arguments, environment: ["HOME": folder, "LC_ALL": "C"])
+    }
+}
