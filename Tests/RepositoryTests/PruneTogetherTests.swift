@@ -159,15 +159,19 @@ struct PruneTogetherTests {
         try sleepy.requireAllHit()
     }
 
-    /// Twenty minutes pass from each look at it to the next.
+    /// Twenty minutes, or as long as told, pass from each look at it to the next.
     private final class HastyClock: WallClock {
         private let seconds: Mutex<Int64>
+        private let step: Int64
 
-        init(_ start: Timestamp) { seconds = Mutex(start.seconds) }
+        init(_ start: Timestamp, step: Int64 = 1200) {
+            seconds = Mutex(start.seconds)
+            self.step = step
+        }
 
         func now() -> Timestamp {
             seconds.withLock { seconds in
-                seconds += 1200
+                seconds += step
                 return Timestamp(seconds: seconds)
             }
         }
@@ -194,5 +198,16 @@ struct PruneTogetherTests {
         let report = try await site.prune(12, faulty: watched, clock: HastyClock(PruneSite.moment(12)))
         #expect(report.ids(.removed) == Array(ids[1...4]) && report.blockers.isEmpty, "\(report)")
         #expect(try await site.repository().bundles(plan: nil) == [ids[0]] + ids[5...])
+    }
+    @Test("a repository that takes longer to look at than a look is good for is told, not looked at for ever")
+    func tooSlow() async throws {
+        let site = try await PruneSite.make()
+        for day in 0..<8 { try await site.night(day, full: true) }
+        #expect(try await site.prune(8).ids(.marked).count == 5)
+        let failure = await #expect(throws: Failure.self) {
+            try await site.prune(12, clock: HastyClock(PruneSite.moment(12), step: 1801))
+        }
+        #expect(failure?.code == .pruneRefused && failure?.summary.contains("30 minutes") == true)
+        #expect(try await site.repository().bundles(plan: nil).count == 8)
     }
 }

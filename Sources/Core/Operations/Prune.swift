@@ -130,7 +130,16 @@ public struct Prune: Sendable {
         progress.report(.phase("remove"))
         var look = first
         repeat {
+            let due = report.bundles.count { $0.state == .due }
             look = try await removeDue(&report, look, request, checks)
+            // Another look would take as long, and be as old.
+            guard report.bundles.count(where: { $0.state == .due }) < due || !report.blockers.isEmpty || due == 0 else {
+                throw Failure(
+                    .pruneRefused,
+                    "a look at every bundle's manifest and records takes longer than "
+                        + "\(Int(RetentionTimes.look / 60)) minutes, and is too old to act on by then",
+                    hint: "Nothing was removed; prune from a host that is nearer to the store, or less busy.")
+            }
         } while report.blockers.isEmpty && report.hasDue
         guard report.blockers.isEmpty else { return }
         try await clear(&report)
