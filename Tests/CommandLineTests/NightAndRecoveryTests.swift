@@ -67,6 +67,8 @@ struct NightAndRecoveryTests {
         #expect(try site.tree("etc") == tree)
         #expect(try await dump(site) == rows)
         #expect(try await site.bundles().count == 3, "a safety bundle was taken")
+        // It holds what was wrong: whoever asks for the newest good one does not mean it.
+        #expect(try await site.ok(["show", "latest-good"]).contains(ids[1]))
         let restore = try #require(try await site.openRestores().first)
         try await site.ok(["restore", "--rollback", restore, "--yes"], as: site.owner)
         #expect(try site.tree("etc") == wrongTree)

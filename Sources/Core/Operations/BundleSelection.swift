@@ -2,7 +2,7 @@
 public import Domain
 
 /// Finds the bundle somebody means: an id, a unique prefix of one, `latest`, `latest-good`, or either with `:PLAN`. Nothing
-/// falls back to another bundle by itself.
+/// falls back to another bundle by itself. `latest-good` passes over what restores saved before they replaced it.
 public struct BundleSelection: Sendable {
     let repository: any BundleRepository
     let clock: any WallClock
@@ -64,7 +64,8 @@ public struct BundleSelection: Sendable {
         for id in try await repository.bundles(plan: plan).reversed() {
             do {
                 let signed = try await repository.manifest(id)
-                guard signed.manifest.state == .complete, signed.manifest.has(sources) else { continue }
+                guard signed.manifest.state == .complete, signed.manifest.has(sources), !signed.manifest.isSafety
+                else { continue }
                 if try await repository.standing(of: signed, at: clock.now()).standing.problems == nil { return id }
             } catch let failure as Failure where failure.code.exitStatus == .integrity {
                 // Not good; an older one may be.
@@ -79,6 +80,12 @@ public struct BundleSelection: Sendable {
 }
 
 extension Manifest {
+    /// The tag of a bundle of what a restore is about to replace.
+    public static let safetyTag = "safety"
+
+    /// Whether it holds what was there before a restore: the state that somebody wanted to get rid of.
+    var isSafety: Bool { tags.contains(Self.safetyTag) }
+
     /// Whether all of these sources were captured.
     func has(_ names: [String]) -> Bool {
         names.allSatisfy { name in sources.contains { $0.name == name && $0.state == .ok } }

@@ -89,7 +89,8 @@ struct DrillCommand: AsyncParsableCommand {
             table.add([
                 source.name, source.adapter, time(source.engineSeconds), time(source.restoreSeconds),
                 time(source.promoteSeconds), ByteFormat.text(source.rawBytes),
-                source.failure.map { "FAILED: \(PrintableText.of($0.message))" } ?? "\(source.facts) facts equal",
+                source.failure.map { "FAILED: \(PrintableText.of($0.message))" }
+                    ?? (source.facts == 1 ? "1 fact equal" : "\(source.facts) facts equal"),
             ])
         }
         var verdict = "drill of \(report.bundle): \(time(report.seconds)) in all"

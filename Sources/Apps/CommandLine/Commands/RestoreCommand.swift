@@ -229,7 +229,7 @@ struct RestoreCommand: AsyncParsableCommand {
                     progress: session.progress
                 ).run(
                     Backup.Request(
-                        plan: plan, sources: replacing, comment: "before promoting restore \(id)", tags: ["safety"],
+                        plan: plan, sources: replacing, comment: "before promoting restore \(id)", tags: [Manifest.safetyTag],
                         host: session.host, tool: Session.tool))
                 if let failure = failures.values.first { throw failure }
                 if !global.quiet { Output.note("safety bundle \(manifest.id)") }
