@@ -110,6 +110,7 @@ let package = Package(
         ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
         ring("Adapters", "Timers", ["Domain"]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
+        ring("Adapters/Sources", "Cassandra", ["Archiving", "ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
@@ -119,7 +120,8 @@ let package = Package(
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "Archiving", "ByteStreams", "Channels", "Compression", "Domain", "Encryption", "ExportFiles", "Files",
+                "Archiving", "ByteStreams", "Cassandra", "Channels", "Compression", "Domain", "Encryption",
+                "ExportFiles", "Files",
                 "LocalState", "Monitoring", "Notifications", "Operations", "PlanFiles", "PostgreSQL", "Redis",
                 "Reporting", "Repository", "Retention", "SQLite", "Serving", "Stores", "Timers", "Transfer",
                 "Transports", argumentParser, logging,
@@ -129,6 +131,7 @@ let package = Package(
         // Tests, in the same order.
         .target(
             name: "TestSupport", dependencies: ["ByteStreams", "Domain", "Transports"], path: "Tests/TestSupport",
+            exclude: ["cassandra-double"],
             swiftSettings: swiftSettings),
         tests("ByteStreamsTests", ["ByteStreams"]),
         tests("DomainTests", ["ByteStreams", "Domain"]),
@@ -152,6 +155,7 @@ let package = Package(
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TimersTests", ["Timers", "Domain", "PlanFiles", "Transports"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
+        tests("CassandraTests", ["Cassandra", "Archiving", "Domain", "ByteStreams", "Files", "Transports"]),
         tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),
         tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
         tests("RedisTests", ["Redis", "Domain", "ByteStreams", "Transports"]),

@@ -7,7 +7,7 @@ public enum PlanDirectory {
     /// Where the configuration is when nothing else is said.
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
-    public static let knownAdapters = ["files", "postgresql", "redis", "sqlite"]
+    public static let knownAdapters = ["cassandra", "files", "janusgraph", "postgresql", "redis", "sqlite"]
 
     /// Reads the configuration at `path`.
     ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Cassandra
 import Domain
 import Files
 import PostgreSQL
@@ -8,6 +9,7 @@ import SQLite
 /// The one table of source adapters.
 enum Adapters {
     static let all: [any SourceAdapterFactory] = [
-        FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
+        CassandraFactory(), FilesFactory(), JanusGraphFactory(), PostgreSQLFactory(), RedisAdapterFactory(),
+        SQLiteAdapterFactory(),
     ]
 }

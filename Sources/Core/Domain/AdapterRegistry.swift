@@ -7,11 +7,14 @@ public struct AdapterRegistry: Sendable {
     private let clock: any WallClock
     private let freezeNotes: @Sendable (SourceSettings) -> any FreezeNotes
     private let transport: @Sendable (TransportSettings) -> any Transport
+    private let partTransport: (@Sendable (ConfigNode) throws -> any Transport)?
 
-    /// Without `freezeNotes`, notes last as long as the adapter.
+    /// Without `freezeNotes`, notes last as long as the adapter; without `partTransport`, parts of a source are reached as
+    /// the source is.
     public init(
         _ factories: [any SourceAdapterFactory], secrets: any SecretResolver, clock: any WallClock,
         freezeNotes: @escaping @Sendable (SourceSettings) -> any FreezeNotes = { _ in MemoryFreezeNotes() },
+        partTransport: (@Sendable (ConfigNode) throws -> any Transport)? = nil,
         transport: @escaping @Sendable (TransportSettings) -> any Transport
     ) {
         self.factories = Dictionary(factories.map { ($0.kind, $0) }) { first, _ in first }
@@ -19,6 +22,7 @@ public struct AdapterRegistry: Sendable {
         self.clock = clock
         self.freezeNotes = freezeNotes
         self.transport = transport
+        self.partTransport = partTransport
     }
 
     /// The known kinds, sorted.
@@ -43,7 +47,7 @@ public struct AdapterRegistry: Sendable {
         try factory(source.adapter, mark: source.mark).make(
             AdapterEnvironment(
                 source: source, transport: transport(source.transport), secrets: secrets, clock: clock,
-                freezeNotes: freezeNotes(source)))
+                freezeNotes: freezeNotes(source), partTransport: partTransport))
     }
 
     /// Whether the source holds data rather than configuration, secrets or logs.

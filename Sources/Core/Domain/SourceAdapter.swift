@@ -74,17 +74,33 @@ public struct AdapterEnvironment: Sendable {
     public var clock: any WallClock
     /// What earlier runs made beside the source and have not removed.
     public var freezeNotes: any FreezeNotes
+    /// Makes the transport of a part of the source (a node of a ring) from its own `transport` setting, read as strictly
+    /// as the source's; nil: parts are reached as the source is.
+    public var partTransport: (@Sendable (ConfigNode) throws -> any Transport)?
 
     /// Without `freezeNotes`, notes last as long as the process.
     public init(
         source: SourceSettings, transport: any Transport, secrets: any SecretResolver, clock: any WallClock,
-        freezeNotes: any FreezeNotes = MemoryFreezeNotes()
+        freezeNotes: any FreezeNotes = MemoryFreezeNotes(),
+        partTransport: (@Sendable (ConfigNode) throws -> any Transport)? = nil
     ) {
         self.source = source
         self.transport = transport
         self.secrets = secrets
         self.clock = clock
         self.freezeNotes = freezeNotes
+        self.partTransport = partTransport
+    }
+
+    /// The transport of a part of the source.
+    ///
+    /// - Throws: `Failure(.configuration)` with its place.
+    public func transport(ofPart node: ConfigNode) throws -> any Transport {
+        if let partTransport { return try partTransport(node) }
+        if case .scalar("local", _, _) = node, transport.reachesLocalFiles { return transport }
+        throw Failure(
+            .configuration, "\(node.mark): a part of source '\(source.name)' cannot have a transport of its own here",
+            hint: "Leave it out: the source's own transport counts.")
     }
 }
 
