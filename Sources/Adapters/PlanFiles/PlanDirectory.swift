@@ -16,14 +16,16 @@ public enum PlanDirectory {
     /// be read would be a backup that silently is not made.
     ///
     /// - Throws: `Failure(.configuration)` with file and line.
-    public static func load(_ path: String, adapters: [String] = knownAdapters) throws -> LoadedPlans {
+    public static func load(
+        _ path: String, adapters: [String] = knownAdapters, indexAdapters: [String] = ["sqlite"]
+    ) throws -> LoadedPlans {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw Failure(
                 .configuration, "no configuration at '\(path)'",
                 hint: "Write a plan under \(standardPath)/plans, or name a file or directory with --config.")
         }
-        var reader = PlanReader(adapters: adapters)
+        var reader = PlanReader(adapters: adapters, indexAdapters: indexAdapters)
         if isDirectory.boolValue {
             let hostFile = path + "/salvor.yaml"
             let document = FileManager.default.fileExists(atPath: hostFile) ? try YAMLDocument.read(hostFile) : nil

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArangoDB
 import Domain
 import Files
+import Meilisearch
 import PostgreSQL
+import Qdrant
 import Redis
 import SQLite
+import Typesense
 
 /// The one table of source adapters.
 enum Adapters {
     static let all: [any SourceAdapterFactory] = [
-        FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
+        ArangoFactory(), FilesFactory(), MeilisearchFactory(), PostgreSQLFactory(), QdrantFactory(),
+        RedisAdapterFactory(), SQLiteAdapterFactory(), TypesenseFactory(),
     ]
 }
