@@ -7,7 +7,11 @@ public enum PlanDirectory {
     /// Where the configuration is when nothing else is said.
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
-    public static let knownAdapters = ["files", "postgresql", "redis", "sqlite"]
+    public static let knownAdapters = [
+        "arangodb", "files", "meilisearch", "postgresql", "qdrant", "redis", "sqlite", "typesense",
+    ]
+    /// Those of them that may be marked as search indexes.
+    public static let knownIndexAdapters = ["meilisearch", "qdrant", "sqlite", "typesense"]
 
     /// Reads the configuration at `path`.
     ///
@@ -17,7 +21,7 @@ public enum PlanDirectory {
     ///
     /// - Throws: `Failure(.configuration)` with file and line.
     public static func load(
-        _ path: String, adapters: [String] = knownAdapters, indexAdapters: [String] = ["sqlite"]
+        _ path: String, adapters: [String] = knownAdapters, indexAdapters: [String] = knownIndexAdapters
     ) throws -> LoadedPlans {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {

@@ -11,7 +11,7 @@ public struct PlanReader: Sendable {
     var defaults: [String: ConfigNode] = [:]
 
     /// Takes the kinds of all registered adapters, and of those that may be marked with `index: true`.
-    public init(adapters: [String], indexAdapters: [String] = ["sqlite"]) {
+    public init(adapters: [String], indexAdapters: [String] = PlanDirectory.knownIndexAdapters) {
         self.adapters = adapters
         self.indexAdapters = indexAdapters
     }

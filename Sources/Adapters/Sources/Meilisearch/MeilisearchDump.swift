@@ -51,6 +51,7 @@ struct MeilisearchDumpAdapter: FreezingAdapter {
                     adapter: self, path: path(dump), version: version, task: task, note: note.id, notices: notices,
                     keys: try await server.keys(), frozen: (from, base.environment.clock.now()))
             } catch {
+                // Not cancelled with the rest: what was made must go. What stays is noted for the next run.
                 await Task { _ = try? await removeLeftovers() }.value
                 throw error
             }
