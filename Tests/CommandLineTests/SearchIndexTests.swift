@@ -11,7 +11,7 @@ struct SearchIndexTests {
         var points: [Int64: JSONValue] = [:]
         for id in 0..<count {
             points[Int64(id)] = [
-                "id": .integer(Int64(id)), "vector": [.number(Double(id) + 0.5), 1.5], "payload": [:],
+                "id": .integer(Int64(id)), "vector": [.number(Double(id) + 0.5), .number(1.5)], "payload": [:],
             ]
         }
         return QdrantDouble.Collection(
