@@ -111,20 +111,25 @@ let package = Package(
         ring("Adapters", "Timers", ["Domain"]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
         ring("Adapters/Sources", "Cassandra", ["Archiving", "ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "ArangoDB", ["ByteStreams", "Domain", "WebServices"]),
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
+        ring("Adapters/Sources", "Meilisearch", ["ByteStreams", "Domain", "WebServices"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "Qdrant", ["ByteStreams", "Domain", "WebServices"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb, grdbSQLite]),
+        ring("Adapters/Sources", "Typesense", ["ByteStreams", "Domain", "WebServices"]),
+        ring("Adapters/Sources", "WebServices", ["ByteStreams", "Domain", "Transfer"]),
 
         // Apps: the composition root.
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "Archiving", "ByteStreams", "Cassandra", "Channels", "Compression", "Domain", "Encryption",
-                "ExportFiles", "Files",
-                "LocalState", "Monitoring", "Notifications", "Operations", "PlanFiles", "PostgreSQL", "Redis",
-                "Reporting", "Repository", "Retention", "SQLite", "Serving", "Stores", "Timers", "Transfer",
-                "Transports", argumentParser, logging,
+                "ArangoDB", "Archiving", "ByteStreams", "Cassandra", "Channels", "Compression", "Domain",
+                "Encryption", "ExportFiles", "Files", "LocalState", "Meilisearch", "Monitoring", "Notifications",
+                "Operations", "PlanFiles", "PostgreSQL", "Qdrant", "Redis", "Reporting", "Repository", "Retention",
+                "SQLite", "Serving", "Stores", "Timers", "Transfer", "Transports", "Typesense",
+                argumentParser, logging,
             ],
             path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
 
@@ -156,10 +161,15 @@ let package = Package(
         tests("TimersTests", ["Timers", "Domain", "PlanFiles", "Transports"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
         tests("CassandraTests", ["Cassandra", "Archiving", "Domain", "ByteStreams", "Files", "Transports"]),
+        tests("ArangoDBTests", ["ArangoDB", "WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),
+        tests("MeilisearchTests", ["Meilisearch", "WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
+        tests("WebServicesTests", ["WebServices", "Domain", "ByteStreams", "Transports"]),
+        tests("QdrantTests", ["Qdrant", "WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("RedisTests", ["Redis", "Domain", "ByteStreams", "Transports"]),
         tests("SQLiteTests", ["SQLite", "Domain", "ByteStreams", "Transports", grdb]),
+        tests("TypesenseTests", ["Typesense", "WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("CommandLineTests", ["Domain"]),
     ]
 )

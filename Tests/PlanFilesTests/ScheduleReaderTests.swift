@@ -101,16 +101,17 @@ struct ScheduleReaderTests {
             sources:
               - {name: a, adapter: files, paths: [/etc], time-limit: 2h, retries: 3, retry-delay: 5s}
               - {name: b, adapter: sqlite, path: /x.db, index: true}
+              - {name: c, adapter: meilisearch, connection: {url: "http://127.0.0.1:7700"}, index: true}
             """
         let reader = PlanReader(adapters: PlanDirectory.knownAdapters)
         let sources = try reader.plan(try YAMLDocument.parse(text, file: "p.yaml")).sources
         #expect(sources[0].timeLimit == 7200 && sources[0].retries == 3 && sources[0].retryDelay == 5)
-        #expect(sources[1].timeLimit == nil && sources[1].retries == 0 && sources[1].isIndex)
+        #expect(sources[1].timeLimit == nil && sources[1].retries == 0 && sources[1].isIndex && sources[2].isIndex)
         guard case .mapping(let pairs, _) = sources[0].settings else { throw Failure(.internalError, "no mapping") }
         #expect(pairs.map(\.key) == ["paths"])
         for (slip, words) in [
             ("retries: 3", "retries: 21"), ("retries: 3", "retries: -1"), ("time-limit: 2h", "time-limit: soon"),
-            ("adapter: sqlite, path: /x.db", "adapter: files, paths: [/x]"),
+            ("adapter: sqlite, path: /x.db", "adapter: files, paths: [/x]"), ("meilisearch", "arangodb"),
         ] {
             let wrong = text.replacing(slip, with: words)
             let failure = try #require(throws: Failure.self) {

@@ -12,6 +12,13 @@ public final class HTTPDouble: Sendable {
         public var headers: [(name: String, value: String)]
         public var body: [UInt8]
 
+        public init(method: String, target: String, headers: [(name: String, value: String)], body: [UInt8]) {
+            self.method = method
+            self.target = target
+            self.headers = headers
+            self.body = body
+        }
+
         /// The first value of a field, by its name in any case.
         public func header(_ name: String) -> String? {
             headers.first { $0.name.lowercased() == name.lowercased() }?.value

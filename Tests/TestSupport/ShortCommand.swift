@@ -27,5 +27,7 @@ public enum ShortCommand {
     /// A program that failed.
     public struct Failed: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) { self.description = description }
     }
 }

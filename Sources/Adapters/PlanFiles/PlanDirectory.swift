@@ -7,7 +7,11 @@ public enum PlanDirectory {
     /// Where the configuration is when nothing else is said.
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
-    public static let knownAdapters = ["cassandra", "files", "janusgraph", "postgresql", "redis", "sqlite"]
+    public static let knownAdapters = [
+        "arangodb", "cassandra", "files", "janusgraph", "meilisearch", "postgresql", "qdrant", "redis", "sqlite", "typesense",
+    ]
+    /// Those of them that may be marked as search indexes.
+    public static let knownIndexAdapters = ["meilisearch", "qdrant", "sqlite", "typesense"]
 
     /// Reads the configuration at `path`.
     ///
@@ -16,14 +20,16 @@ public enum PlanDirectory {
     /// be read would be a backup that silently is not made.
     ///
     /// - Throws: `Failure(.configuration)` with file and line.
-    public static func load(_ path: String, adapters: [String] = knownAdapters) throws -> LoadedPlans {
+    public static func load(
+        _ path: String, adapters: [String] = knownAdapters, indexAdapters: [String] = knownIndexAdapters
+    ) throws -> LoadedPlans {
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw Failure(
                 .configuration, "no configuration at '\(path)'",
                 hint: "Write a plan under \(standardPath)/plans, or name a file or directory with --config.")
         }
-        var reader = PlanReader(adapters: adapters)
+        var reader = PlanReader(adapters: adapters, indexAdapters: indexAdapters)
         if isDirectory.boolValue {
             let hostFile = path + "/salvor.yaml"
             let document = FileManager.default.fileExists(atPath: hostFile) ? try YAMLDocument.read(hostFile) : nil

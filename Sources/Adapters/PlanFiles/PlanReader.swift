@@ -5,12 +5,15 @@ public import Domain
 public struct PlanReader: Sendable {
     /// The kinds of source that exist, for telling slips from unknown systems.
     public var adapters: [String]
+    /// Those of them that may be marked as search indexes.
+    public var indexAdapters: [String]
     /// Top-level parts for plans that lack them, from salvor.yaml.
     var defaults: [String: ConfigNode] = [:]
 
-    /// Takes the kinds of all registered adapters.
-    public init(adapters: [String]) {
+    /// Takes the kinds of all registered adapters, and of those that may be marked with `index: true`.
+    public init(adapters: [String], indexAdapters: [String] = PlanDirectory.knownIndexAdapters) {
         self.adapters = adapters
+        self.indexAdapters = indexAdapters
     }
 
     /// The plan in `document`.

@@ -51,10 +51,11 @@ extension PlanReader {
     /// Only what can be swapped with a probe and put back counts as a search index.
     private func isIndex(_ reader: ConfigReader, _ adapter: String) throws -> Bool {
         guard try reader.bool("index") == true else { return false }
-        guard adapter == "sqlite" else {
+        guard indexAdapters.contains(adapter) else {
             throw reader.failure(
                 "index", "is for search indexes that are rebuilt from bundles, and '\(adapter)' sources are not",
-                hint: "This version rebuilds sqlite sources only; restore others with 'salvor restore --source'.")
+                hint: "Adapters that can be marked: \(indexAdapters.sorted().joined(separator: ", ")); restore others "
+                    + "with 'salvor restore --source'.")
         }
         return true
     }

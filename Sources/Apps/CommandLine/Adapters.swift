@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArangoDB
 import Cassandra
 import Domain
 import Files
+import Meilisearch
 import PostgreSQL
+import Qdrant
 import Redis
 import SQLite
+import Typesense
 
 /// The one table of source adapters.
 enum Adapters {
     static let all: [any SourceAdapterFactory] = [
-        CassandraFactory(), FilesFactory(), JanusGraphFactory(), PostgreSQLFactory(), RedisAdapterFactory(),
-        SQLiteAdapterFactory(),
+        ArangoFactory(), CassandraFactory(), FilesFactory(), JanusGraphFactory(), MeilisearchFactory(),
+        PostgreSQLFactory(), QdrantFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(), TypesenseFactory(),
     ]
 }

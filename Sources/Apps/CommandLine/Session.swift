@@ -35,7 +35,9 @@ struct Session: Sendable {
             SystemSecretResolver(environment: environment, transport: transport), redactor)
         let path = options.config ?? environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
         configurationPath = path
-        loaded = try PlanDirectory.load(path, adapters: Adapters.all.map(\.kind))
+        loaded = try PlanDirectory.load(
+            path, adapters: Adapters.all.map(\.kind),
+            indexAdapters: Adapters.all.filter(\.canBeIndex).map(\.kind))
         let state = StateDirectory(
             options.stateDir ?? environment["SALVOR_STATE_DIR"] ?? loaded.host.stateDirectory ?? "/var/lib/salvor")
         self.state = state

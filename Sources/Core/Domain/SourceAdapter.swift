@@ -110,8 +110,15 @@ public protocol SourceAdapterFactory: Sendable {
     var kind: String { get }
     /// Whether the source holds data rather than configuration, secrets or logs (`restore --data-only`).
     var isData: Bool { get }
+    /// Whether such a source may be marked as a search index (`index: true`): a restore puts it in place in one step, and
+    /// one command puts the old one back, so that it can be tried on the live system.
+    var canBeIndex: Bool { get }
     /// A JSON Schema (draft 2020-12) object for the adapter's own settings.
     var settingsSchema: JSONValue { get }
     /// Reads the settings strictly and makes the adapter; reaches nothing yet.
     func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter
+}
+
+extension SourceAdapterFactory {
+    public var canBeIndex: Bool { false }
 }

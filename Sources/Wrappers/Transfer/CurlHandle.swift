@@ -18,27 +18,43 @@ final class CurlHandle: @unchecked Sendable {
     }
 
     /// Performs one request and blocks until its end.
-    func perform(_ request: HTTPRequest, limit: UploadLimit?, cancellation: CancellationFlag) throws -> HTTPResponse {
+    ///
+    /// - Parameters:
+    ///   - feed: where the body comes from, instead of the request's own.
+    ///   - output: takes the body of a reply with a status of success, part by part; nil: it is kept in memory.
+    func perform(
+        _ request: HTTPRequest, limit: UploadLimit?, cancellation: CancellationFlag, feed: UploadFeed? = nil,
+        output: TransferState.Output? = nil
+    ) throws -> HTTPResponse {
         try (request.body ?? []).withUnsafeBytes { body in
             let state = TransferState(
-                body: body, limit: limit, cancellation: cancellation, maximumResponse: request.limits.maximumResponse)
+                body: body, limit: limit, cancellation: cancellation, maximumResponse: request.limits.maximumResponse,
+                feed: feed, output: output)
             return try withExtendedLifetime(state) {
                 // Keeps connections, names and TLS sessions; forgets every option, so nothing leaks between requests.
                 curl_easy_reset(handle)
+                let length = feed.map(\.length) ?? request.body.map { UInt64($0.count) }
+                // A body of unknown length goes in chunks, the last of which tells the server that it was all.
+                let chunks = feed != nil && length == nil ? [HTTPHeader("Transfer-Encoding", "chunked")] : []
                 let lines = try HeaderLines(
-                    request.headers, hasBody: request.body != nil, asksFirst: request.asksFirst)
-                return try withExtendedLifetime(lines) {
-                    try perform(request, state: state, lines: lines)
+                    request.headers + chunks, hasBody: feed != nil || length != nil, asksFirst: request.asksFirst)
+                let target = try request.route.connectTo.map { try ConnectTarget($0) }
+                return try withExtendedLifetime((lines, target)) {
+                    try perform(request, length: length, isChunked: !chunks.isEmpty, state, lines, target)
                 }
             }
         }
     }
 
-    private func perform(_ request: HTTPRequest, state: TransferState, lines: HeaderLines) throws -> HTTPResponse {
+    private func perform(
+        _ request: HTTPRequest, length: UInt64?, isChunked: Bool, _ state: TransferState, _ lines: HeaderLines,
+        _ target: ConnectTarget?
+    ) throws -> HTTPResponse {
         try withErrors(state) {
-            try setMessage(request, lines: lines)
-            try setLimits(request.limits, sending: request.body?.count ?? 0)
+            try setMessage(request, length: length.map { Int64(clamping: $0) } ?? (isChunked ? -1 : nil), lines: lines)
+            try setLimits(request.limits, sending: Int(clamping: length ?? 0))
             try setRoute(request.route)
+            if let target { try check(salvor_curl_set_list(handle, CURLOPT_CONNECT_TO, target.first)) }
             try setCallbacks(state)
         }
         var status = 0
@@ -47,7 +63,11 @@ final class CurlHandle: @unchecked Sendable {
         guard hasNoBody || state.hasDelimitedBody else {
             throw TransferError(.shortBody, "the reply (status \(status)) does not say how long it is")
         }
-        return HTTPResponse(status: status, headers: state.headers, body: state.received)
+        if let announced = state.announcedLength, announced != state.handedOver, state.handsOver, !hasNoBody {
+            throw TransferError(.shortBody, "\(announced) bytes were announced and \(state.handedOver) arrived")
+        }
+        return HTTPResponse(
+            status: status, headers: state.headers, body: state.received, handedOver: state.handedOver)
     }
 
     /// Sets options, then performs, with a buffer for libcurl's own words about what goes wrong.
@@ -62,10 +82,15 @@ final class CurlHandle: @unchecked Sendable {
         try check(salvor_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, message))
         try options()
         let code = curl_easy_perform(handle)
-        guard code == CURLE_OK else { throw failure(code, String(cString: message), state: state) }
+        guard code == CURLE_OK else {
+            // Whoever takes the bytes knows better why it stopped than libcurl does.
+            if let error = state.outputError { throw error }
+            throw failure(code, String(cString: message), state: state)
+        }
     }
 
-    private func setMessage(_ request: HTTPRequest, lines: HeaderLines) throws {
+    /// - Parameter length: of the body; -1: unknown; nil: there is none.
+    private func setMessage(_ request: HTTPRequest, length: Int64?, lines: HeaderLines) throws {
         try check(salvor_curl_set_text(handle, CURLOPT_URL, request.url))
         try check(salvor_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"))
         // One request for each connection at a time: large bodies gain nothing from sharing one.
@@ -74,14 +99,15 @@ final class CurlHandle: @unchecked Sendable {
         try check(salvor_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1))
         if request.method == "HEAD" {
             try check(salvor_curl_set_long(handle, CURLOPT_NOBODY, 1))
-        } else if let body = request.body {
+        } else if let length {
             try check(salvor_curl_set_long(handle, CURLOPT_UPLOAD, 1))
-            try check(salvor_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(body.count)))
+            try check(salvor_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(length)))
             try check(salvor_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method))
         } else if request.method != "GET" {
             try check(salvor_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method))
         }
         try check(salvor_curl_set_list(handle, CURLOPT_HTTPHEADER, lines.first))
+        if request.isSentOnce { try check(salvor_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)) }
         // A server that knows no 100-continue costs this long for each large body, not libcurl's whole second.
         try check(salvor_curl_set_long(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, 300))
     }

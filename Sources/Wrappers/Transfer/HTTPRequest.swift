@@ -15,6 +15,9 @@ public struct HTTPRequest: Sendable {
     /// Whether the server is asked before a body is sent (`Expect: 100-continue`): not worth its while for a small one,
     /// since a server that does not know the question costs a third of a second.
     public var asksFirst = true
+    /// Whether it may only be sent once: libcurl sends a request again by itself when a connection that was used before turns
+    /// out to be dead, and cannot know whether the server has acted on it.
+    public var isSentOnce = false
 
     public init(
         _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, limits: Limits = Limits(),
@@ -56,10 +59,25 @@ public struct HTTPRequest: Sendable {
         /// A PEM file of certificate authorities to trust **instead of** the system's; nil: the system's.
         public var caFile: String?
         public var proxy: Proxy
+        /// The host and port to connect to instead of the URL's, which still names the server in the request and in its
+        /// certificate: for ports that are forwarded. nil: the URL's.
+        public var connectTo: Place?
 
-        public init(caFile: String? = nil, proxy: Proxy = .environment) {
+        public init(caFile: String? = nil, proxy: Proxy = .environment, connectTo: Place? = nil) {
             self.caFile = caFile
             self.proxy = proxy
+            self.connectTo = connectTo
+        }
+    }
+
+    /// A host (name, IPv4 address, or IPv6 address without brackets) and a port.
+    public struct Place: Sendable, Equatable {
+        public var host: String
+        public var port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
         }
     }
 
@@ -91,11 +109,14 @@ public struct HTTPResponse: Sendable {
     /// The final reply's fields in order, without those of interim replies (100 Continue).
     public var headers: [HTTPHeader]
     public var body: [UInt8]
+    /// Bytes of body that were given away while they came, and are not in `body`.
+    public var handedOver: UInt64
 
-    public init(status: Int, headers: [HTTPHeader] = [], body: [UInt8] = []) {
+    public init(status: Int, headers: [HTTPHeader] = [], body: [UInt8] = [], handedOver: UInt64 = 0) {
         self.status = status
         self.headers = headers
         self.body = body
+        self.handedOver = handedOver
     }
 
     /// The first value of a field, whose name is compared without regard to case.

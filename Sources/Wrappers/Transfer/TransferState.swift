@@ -11,6 +11,18 @@ final class TransferState {
     private let cancellation: CancellationFlag
     private let maximumResponse: Int
 
+    /// Takes parts of a reply's body on the transfer's thread.
+    typealias Output = @Sendable (UnsafeRawBufferPointer) throws -> Void
+
+    private let feed: UploadFeed?
+    private let output: Output?
+    /// The status of the reply whose head came last.
+    private var status = 0
+    /// Bytes of body given to `output`.
+    private(set) var handedOver: UInt64 = 0
+    /// Why `output` stopped.
+    private(set) var outputError: (any Error)?
+
     private(set) var headers: [HTTPHeader] = []
     /// The last reply of a mail server that is no refusal and no farewell.
     private(set) var lastReply = ""
@@ -20,12 +32,23 @@ final class TransferState {
     private(set) var isTooLarge = false
 
     init(
-        body: UnsafeRawBufferPointer, limit: UploadLimit?, cancellation: CancellationFlag, maximumResponse: Int
+        body: UnsafeRawBufferPointer, limit: UploadLimit?, cancellation: CancellationFlag, maximumResponse: Int,
+        feed: UploadFeed? = nil, output: Output? = nil
     ) {
+        self.feed = feed
+        self.output = output
         self.body = body
         self.limit = limit
         self.cancellation = cancellation
         self.maximumResponse = maximumResponse
+    }
+
+    /// Whether the reply's body goes to `output`: that of a failure is short, and its reader wants all of it.
+    var handsOver: Bool { output != nil && (200..<300).contains(status) }
+
+    /// The length that the reply announced.
+    var announcedLength: UInt64? {
+        headers.last { $0.name.lowercased() == "content-length" }.flatMap { UInt64($0.value) }
     }
 
     /// Whether the reply says where its body ends; else its end is just the end of the connection.
@@ -47,6 +70,14 @@ final class TransferState {
     }
 
     private func copyBody(to destination: UnsafeMutablePointer<CChar>, atMost space: Int) -> Int {
+        if let feed {
+            let room = UnsafeMutableRawBufferPointer(
+                start: destination, count: min(space, limit?.largestGrant ?? space))
+            guard let count = feed.read(into: room, cancellation), pause(limit?.book(count) ?? 0) else {
+                return Int(CURL_READFUNC_ABORT)
+            }
+            return count
+        }
         var count = min(space, body.count - sent)
         guard count > 0, let start = body.baseAddress else { return 0 }
         if let limit {
@@ -72,7 +103,8 @@ final class TransferState {
 
     /// Goes back to `offset` of the body.
     static let seek: salvor_curl_seek_callback = { context, offset, origin in
-        guard let state = TransferState.of(context), origin == SEEK_SET, (0...state.body.count).contains(Int(offset))
+        guard let state = TransferState.of(context), origin == SEEK_SET, state.feed == nil,
+            (0...state.body.count).contains(Int(offset))
         else { return CURL_SEEKFUNC_FAIL }
         state.sent = Int(offset)
         return CURL_SEEKFUNC_OK
@@ -82,6 +114,9 @@ final class TransferState {
     static let write: salvor_curl_data_callback = { data, size, count, context in
         guard let state = TransferState.of(context), let data else { return 0 }
         let offered = size * count
+        if state.handsOver {
+            return state.handOver(UnsafeRawBufferPointer(start: data, count: offered)) ? offered : 0
+        }
         guard state.received.count + offered <= state.maximumResponse else {
             state.isTooLarge = true
             return 0
@@ -89,6 +124,17 @@ final class TransferState {
         if state.received.isEmpty { state.reserveAnnounced() }
         state.received.append(contentsOf: UnsafeRawBufferPointer(start: data, count: offered))
         return offered
+    }
+
+    private func handOver(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        do {
+            try output?(bytes)
+            handedOver += UInt64(bytes.count)
+            return true
+        } catch {
+            outputError = error
+            return false
+        }
     }
 
     /// Avoids growing a large body step by step. What the server announces is only believed up to the maximum.
@@ -112,6 +158,7 @@ final class TransferState {
         takeReply(line.trimmingCharacters(in: .whitespacesAndNewlines))
         if line.hasPrefix("HTTP/") {
             headers = []
+            status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         } else if let colon = line.firstIndex(of: ":") {
             let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespacesAndNewlines)
             headers.append(HTTPHeader(String(line[..<colon]), value))

@@ -146,8 +146,9 @@ struct RestoreCommand: AsyncParsableCommand {
         guard !marked.isEmpty else {
             throw Failure(
                 .nothingSelected, "plan '\(plan.name)' marks no source as a search index",
-                hint: "Write 'index: true' at a sqlite source that can be made anew without loss; for any other, "
-                    + "'salvor restore --source'.")
+                hint: "Write 'index: true' at a search index that can be made anew without loss "
+                    + "(\(Adapters.all.filter(\.canBeIndex).map(\.kind).sorted().joined(separator: ", "))); for any "
+                    + "other source, 'salvor restore --source'.")
         }
         return marked
     }
