@@ -89,6 +89,7 @@ let package = Package(
 
         // Adapters: what connects the ports to the world.
         ring("Adapters", "Channels", ["ByteStreams", "Domain", "Notifications", "Transfer", crypto]),
+        ring("Adapters", "Discovery", ["ByteStreams", "Domain"]),
         ring(
             "Adapters", "ExportFiles",
             ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
@@ -96,10 +97,15 @@ let package = Package(
         ring("Adapters", "Monitoring", ["Domain", "Operations"]),
         ring(
             "Adapters", "PlanFiles", ["Domain", yams],
-            // Links to the files of retention/, so that a plan can name a policy wherever salvor is.
+            // Links to the files of retention/ and manifests/plans/, so that a plan can name a policy, and a host can start
+            // from a plan, wherever salvor is.
             resources: ["nightly", "seven-days-local", "gfs", "compliance-7y"].map {
                 .embedInCode("Policies/\($0).yaml")
-            }),
+            }
+                + [
+                    "cassandra-janusgraph", "compose-search", "kubernetes-stack", "node-service",
+                    "postgresql-generations",
+                ].map { .embedInCode("Plans/\($0).yaml") }),
         ring(
             "Adapters", "Reporting", ["Domain", "Operations", logging, mustache],
             resources: [.embedInCode("Resources/report.mustache")]),
@@ -111,6 +117,7 @@ let package = Package(
         ring("Adapters", "Timers", ["Domain"]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
+        ring("Adapters/Sources", "Kubernetes", ["ByteStreams", "Domain", yams]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb, grdbSQLite]),
@@ -119,8 +126,10 @@ let package = Package(
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "Archiving", "ByteStreams", "Channels", "Compression", "Domain", "Encryption", "ExportFiles", "Files",
-                "LocalState", "Monitoring", "Notifications", "Operations", "PlanFiles", "PostgreSQL", "Redis",
+                "Archiving", "ByteStreams", "Channels", "Compression", "Discovery", "Domain", "Encryption",
+                "ExportFiles", "Files",
+                "Kubernetes", "LocalState", "Monitoring", "Notifications", "Operations", "PlanFiles", "PostgreSQL",
+                "Redis",
                 "Reporting", "Repository", "Retention", "SQLite", "Serving", "Stores", "Timers", "Transfer",
                 "Transports", argumentParser, logging,
             ],
@@ -140,6 +149,7 @@ let package = Package(
         tests("TransferTests", ["Transfer", "ByteStreams"]),
         tests("ChannelsTests", ["Channels", "Domain", "LocalState", "Notifications", "Operations", "Transports"]),
         tests("LocalStateTests", ["LocalState", "Domain", "ByteStreams"]),
+        tests("DiscoveryTests", ["Discovery", "Domain", "PlanFiles", "Transports"]),
         tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
         tests("MonitoringTests", ["Monitoring", "Reporting", "Serving", "Domain", "Operations"]),
         tests("ReportingTests", ["Reporting", "Domain", "Operations", logging]),
@@ -153,6 +163,7 @@ let package = Package(
         tests("TimersTests", ["Timers", "Domain", "PlanFiles", "Transports"]),
         tests("TransportsTests", ["Transports", "Domain", "ByteStreams"]),
         tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),
+        tests("KubernetesTests", ["Kubernetes", "PlanFiles", "Domain", "ByteStreams", "Transports"]),
         tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
         tests("RedisTests", ["Redis", "Domain", "ByteStreams", "Transports"]),
         tests("SQLiteTests", ["SQLite", "Domain", "ByteStreams", "Transports", grdb]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 import Foundation
 
 /// Finds and reads the configuration: a directory with `salvor.yaml` and `plans/*.yaml`, or one file.
@@ -7,7 +7,7 @@ public enum PlanDirectory {
     /// Where the configuration is when nothing else is said.
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
-    public static let knownAdapters = ["files", "postgresql", "redis", "sqlite"]
+    public static let knownAdapters = ["files", "kubernetes", "postgresql", "redis", "sqlite"]
 
     /// Reads the configuration at `path`.
     ///
@@ -36,6 +36,14 @@ public enum PlanDirectory {
         }
         let warnings = try LiteralSecrets.check(document)
         return LoadedPlans(plans: [try reader.plan(document)], host: HostSettings(), warnings: warnings)
+    }
+
+    /// Reads one plan from its text.
+    ///
+    /// - Parameter file: its name in messages.
+    /// - Throws: `Failure(.configuration)` with line.
+    public static func read(_ text: String, file: String, adapters: [String] = knownAdapters) throws -> Plan {
+        try PlanReader(adapters: adapters).plan(try YAMLDocument.parse(text, file: file))
     }
 
     private static func load(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Files
+import Kubernetes
 import PostgreSQL
 import Redis
 import SQLite
@@ -8,6 +9,6 @@ import SQLite
 /// The one table of source adapters.
 enum Adapters {
     static let all: [any SourceAdapterFactory] = [
-        FilesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
+        FilesFactory(), KubernetesFactory(), PostgreSQLFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
     ]
 }
