@@ -89,6 +89,7 @@ let package = Package(
 
         // Adapters: what connects the ports to the world.
         ring("Adapters", "Channels", ["ByteStreams", "Domain", "Notifications", "Transfer", crypto]),
+        ring("Adapters", "Discovery", ["ByteStreams", "Domain"]),
         ring(
             "Adapters", "ExportFiles",
             ["Archiving", "ByteStreams", "Compression", "Domain", "Encryption", "FileSystem", "Operations"]),
@@ -96,10 +97,15 @@ let package = Package(
         ring("Adapters", "Monitoring", ["Domain", "Operations"]),
         ring(
             "Adapters", "PlanFiles", ["Domain", yams],
-            // Links to the files of retention/, so that a plan can name a policy wherever salvor is.
+            // Links to the files of retention/ and manifests/plans/, so that a plan can name a policy, and a host can start
+            // from a plan, wherever salvor is.
             resources: ["nightly", "seven-days-local", "gfs", "compliance-7y"].map {
                 .embedInCode("Policies/\($0).yaml")
-            }),
+            }
+                + [
+                    "cassandra-janusgraph", "compose-search", "kubernetes-stack", "node-service",
+                    "postgresql-generations",
+                ].map { .embedInCode("Plans/\($0).yaml") }),
         ring(
             "Adapters", "Reporting", ["Domain", "Operations", logging, mustache],
             resources: [.embedInCode("Resources/report.mustache")]),
@@ -110,9 +116,10 @@ let package = Package(
         ring("Adapters", "Stores", ["ByteStreams", "Domain", "Transfer", crypto, xmlCoder]),
         ring("Adapters", "Timers", ["Domain"]),
         ring("Adapters", "Transports", ["ByteStreams", "Domain", "Programs", systemPackage]),
-        ring("Adapters/Sources", "Cassandra", ["Archiving", "ByteStreams", "Domain"]),
         ring("Adapters/Sources", "ArangoDB", ["ByteStreams", "Domain", "WebServices"]),
+        ring("Adapters/Sources", "Cassandra", ["Archiving", "ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Files", ["Archiving", "ByteStreams", "Domain", "FileSystem"]),
+        ring("Adapters/Sources", "Kubernetes", ["ByteStreams", "Domain", yams]),
         ring("Adapters/Sources", "Meilisearch", ["ByteStreams", "Domain", "WebServices"]),
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Qdrant", ["ByteStreams", "Domain", "WebServices"]),
@@ -125,10 +132,11 @@ let package = Package(
         .executableTarget(
             name: "salvor",
             dependencies: [
-                "ArangoDB", "Archiving", "ByteStreams", "Cassandra", "Channels", "Compression", "Domain",
-                "Encryption", "ExportFiles", "Files", "LocalState", "Meilisearch", "Monitoring", "Notifications",
-                "Operations", "PlanFiles", "PostgreSQL", "Qdrant", "Redis", "Reporting", "Repository", "Retention",
-                "SQLite", "Serving", "Stores", "Timers", "Transfer", "Transports", "Typesense",
+                "ArangoDB", "Archiving", "ByteStreams", "Cassandra", "Channels", "Compression", "Discovery",
+                "Domain", "Encryption", "ExportFiles", "Files", "Kubernetes", "LocalState", "Meilisearch",
+                "Monitoring", "Notifications", "Operations", "PlanFiles", "PostgreSQL", "Qdrant", "Redis",
+                "Reporting", "Repository", "Retention", "SQLite", "Serving", "Stores", "Timers", "Transfer",
+                "Transports", "Typesense",
                 argumentParser, logging,
             ],
             path: "Sources/Apps/CommandLine", swiftSettings: swiftSettings),
@@ -148,6 +156,7 @@ let package = Package(
         tests("TransferTests", ["Transfer", "ByteStreams"]),
         tests("ChannelsTests", ["Channels", "Domain", "LocalState", "Notifications", "Operations", "Transports"]),
         tests("LocalStateTests", ["LocalState", "Domain", "ByteStreams"]),
+        tests("DiscoveryTests", ["Discovery", "Domain", "PlanFiles", "Transports"]),
         tests("PlanFilesTests", ["PlanFiles", "Domain", "Transports"]),
         tests("MonitoringTests", ["Monitoring", "Reporting", "Serving", "Domain", "Operations"]),
         tests("ReportingTests", ["Reporting", "Domain", "Operations", logging]),
@@ -164,6 +173,7 @@ let package = Package(
         tests("ArangoDBTests", ["ArangoDB", "WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("FilesTests", ["Files", "Archiving", "Domain", "ByteStreams", "FileSystem", "Transports"]),
         tests("MeilisearchTests", ["Meilisearch", "WebServices", "Domain", "ByteStreams", "Transports"]),
+        tests("KubernetesTests", ["Kubernetes", "PlanFiles", "Domain", "ByteStreams", "Transports"]),
         tests("PostgreSQLTests", ["PostgreSQL", "Domain", "ByteStreams", "Transports"]),
         tests("WebServicesTests", ["WebServices", "Domain", "ByteStreams", "Transports"]),
         tests("QdrantTests", ["Qdrant", "WebServices", "Domain", "ByteStreams", "Transports"]),

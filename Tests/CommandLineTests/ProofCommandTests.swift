@@ -112,17 +112,4 @@ struct ProofCommandTests {
         #expect(outcome.status == 0 && outcome.output.contains("not recorded: "), "\(outcome.output)\(outcome.errors)")
         #expect(try records(site).isEmpty)
     }
-
-    @Test("a plan that asks for one moment of all sources is refused with its place")
-    func together() async throws {
-        let site = try await site()
-        let plan = try String(contentsOfFile: site.folder("plan.yaml"), encoding: .utf8)
-        try site.folder.write("plan.yaml", plan + "\nconsistency: together\n")
-        for command in [["config", "check"], ["backup"], ["doctor"]] {
-            let outcome = try await site.host.run(command)
-            #expect(outcome.status == 2)
-            #expect(outcome.errors.contains("plan.yaml:") && outcome.errors.contains("consistency: separate"))
-        }
-        #expect(try site.tree("repo").keys.allSatisfy { !$0.hasPrefix("bundles") })
-    }
 }

@@ -121,13 +121,20 @@ struct PlanReaderTests {
             "not a duration", smallPlan(more: "objectives: {recovery-point: 26}"),
             "p.yaml:6: 'objectives.recovery-point' must be a duration like 10m, 26h or 30d, not '26'"),
         Mistake(
-            "one moment for all sources", smallPlan(more: "consistency: together"),
-            "p.yaml:6: 'consistency' cannot be 'together': sources are captured side by side, each at a moment of its own",
-            "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all tables "
-                + "of a database are of one moment) or stop its writers while the backup runs."),
+            "quiesce without a group", smallPlan(more: "quiesce: {pause: [a], resume: [b]}"),
+            "p.yaml:6: 'quiesce' is for sources that are frozen together, and this plan's are not",
+            "Add 'consistency: together', or use 'hooks' to stop the application for the whole backup."),
+        Mistake(
+            "quiesce without an end", smallPlan(more: "consistency: together\nquiesce: {pause: [a]}"),
+            "p.yaml:7: 'quiesce.resume' must be a list: the program and its arguments",
+            "Write resume: [systemctl, stop, app]; for a shell, resume: [sh, -c, '…']."),
+        Mistake(
+            "quiesce for ever",
+            smallPlan(more: "consistency: together\nquiesce: {pause: [a], resume: [b], time-limit: 2h}"),
+            "p.yaml:7: 'quiesce.time-limit' must be from 1s to 1h"),
         Mistake(
             "mistyped consistency", smallPlan(more: "consistency: separat"),
-            "p.yaml:6: 'consistency' must be one of separate, not 'separat'", "Did you mean 'separate'?"),
+            "p.yaml:6: 'consistency' must be one of separate, together, not 'separat'", "Did you mean 'separate'?"),
         Mistake(
             "short key id",
             smallPlan().replacingOccurrences(of: "0123456789ABCDEF0123456789ABCDEF01234567", with: "01234567"),

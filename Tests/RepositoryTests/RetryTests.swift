@@ -86,9 +86,10 @@ struct RetryTests {
         let registry = AdapterRegistry(
             [FalteringFactory(adapter: adapter)], secrets: NoSecrets(), clock: SystemClock()
         ) { _ in NoTransport() }
-        return try await Backup(
+        let made = try await Backup(
             repository: test.repository, registry: registry, clock: SystemClock(), progress: NoProgress()
         ).run(Backup.Request(plan: plan, host: "test", tool: "salvor test"))
+        return (made.manifest, made.failures, made.attempts)
     }
 
     @Test("nothing that failed attempts delivered is in the bundle or in its folder")

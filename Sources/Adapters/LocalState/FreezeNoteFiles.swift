@@ -11,6 +11,14 @@ public struct FreezeNoteFiles: FreezeNotes {
         directory = root.below("frozen").below(plan).below(source)
     }
 
+    /// The notes of a plan itself, which no source's name can be.
+    public init(_ root: StateDirectory, plan: String) {
+        self.init(root, plan: plan, source: "~plan")
+    }
+
+    /// The file of the note with that id.
+    public func path(of id: String) -> String { "\(directory.path)/\(id).json" }
+
     /// - Throws: `Failure(.localInput)` when a note cannot be read: what it says may still be on the server.
     public func all() async throws -> [FreezeNote] {
         let directory = directory

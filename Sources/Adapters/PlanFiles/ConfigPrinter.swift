@@ -21,13 +21,14 @@ public enum ConfigPrinter {
             ("repository", repository(plan.repository)),
             ("encryption", encryption(plan.encryption)),
             ("sources", .sequence(.init(plan.sources.map(source)))),
-            ("consistency", text("separate")),
+            ("consistency", text(plan.isTogether ? "together" : "separate")),
         ]
         if let node = plan.retention { pairs.append(("retention", converted(node))) }
         if let schedule = plan.schedule { pairs.append(("schedule", SchedulePrinter.node(schedule))) }
         if let node = objectives(plan.objectives) { pairs.append(("objectives", node)) }
         if let node = plan.notify { pairs.append(("notify", converted(node))) }
         if !plan.hooks.isEmpty { pairs.append(("hooks", SchedulePrinter.node(plan.hooks))) }
+        if let quiesce = plan.quiesce { pairs.append(("quiesce", SchedulePrinter.node(quiesce))) }
         pairs.append(("local-base", text(plan.keepsLocalBase ? "on" : "off")))
         return mapping(pairs)
     }
@@ -72,6 +73,7 @@ public enum ConfigPrinter {
             pairs.append(("retry-delay", text(PlanDuration.text(source.retryDelay))))
         }
         if source.isIndex { pairs.append(("index", text("true"))) }
+        if !source.freezes { pairs.append(("freeze", text("off"))) }
         if case .mapping(let own, _) = source.settings {
             pairs += own.map { ($0.key, converted($0.value, under: $0.key)) }
         }

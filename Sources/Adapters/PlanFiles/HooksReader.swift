@@ -25,20 +25,21 @@ enum HooksReader {
             let limit = try own.duration("time-limit") ?? Hook.standardTimeLimit
             guard limit <= longest else { throw own.failure("time-limit", "must be at most a day") }
             return Hook(
-                run: try arguments(own), onFailure: policy.flatMap(Hook.OnFailure.init) ?? standard, timeLimit: limit)
+                run: try arguments("run", own), onFailure: policy.flatMap(Hook.OnFailure.init) ?? standard,
+                timeLimit: limit)
         }
     }
 
     /// A list of texts: one text would have to be taken apart, and by whose rules?
-    private static func arguments(_ reader: ConfigReader) throws -> [String] {
-        guard case .sequence? = reader.node("run"), let words = try reader.strings("run"), let program = words.first,
+    static func arguments(_ key: String, _ reader: ConfigReader) throws -> [String] {
+        guard case .sequence? = reader.node(key), let words = try reader.strings(key), let program = words.first,
             !program.isEmpty
         else {
             throw reader.failure(
-                "run", "must be a list: the program and its arguments",
-                hint: "Write run: [systemctl, stop, app]; for a shell, run: [sh, -c, '…'].")
+                key, "must be a list: the program and its arguments",
+                hint: "Write \(key): [systemctl, stop, app]; for a shell, \(key): [sh, -c, '…'].")
         }
-        guard !words.contains(where: { $0.utf8.contains(0) }) else { throw reader.failure("run", "has a zero byte") }
+        guard !words.contains(where: { $0.utf8.contains(0) }) else { throw reader.failure(key, "has a zero byte") }
         return words
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 import Foundation
 
 /// Finds and reads the configuration: a directory with `salvor.yaml` and `plans/*.yaml`, or one file.
@@ -8,7 +8,8 @@ public enum PlanDirectory {
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
     public static let knownAdapters = [
-        "arangodb", "cassandra", "files", "janusgraph", "meilisearch", "postgresql", "qdrant", "redis", "sqlite", "typesense",
+        "arangodb", "cassandra", "files", "janusgraph", "kubernetes", "meilisearch", "postgresql", "qdrant", "redis",
+        "sqlite", "typesense",
     ]
     /// Those of them that may be marked as search indexes.
     public static let knownIndexAdapters = ["meilisearch", "qdrant", "sqlite", "typesense"]
@@ -42,6 +43,14 @@ public enum PlanDirectory {
         }
         let warnings = try LiteralSecrets.check(document)
         return LoadedPlans(plans: [try reader.plan(document)], host: HostSettings(), warnings: warnings)
+    }
+
+    /// Reads one plan from its text.
+    ///
+    /// - Parameter file: its name in messages.
+    /// - Throws: `Failure(.configuration)` with line.
+    public static func read(_ text: String, file: String, adapters: [String] = knownAdapters) throws -> Plan {
+        try PlanReader(adapters: adapters).plan(try YAMLDocument.parse(text, file: file))
     }
 
     private static func load(

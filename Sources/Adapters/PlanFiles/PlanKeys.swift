@@ -4,7 +4,7 @@
 enum PlanKeys {
     static let plan = [
         "plan", "repository", "encryption", "sources", "consistency", "retention", "schedule", "objectives", "notify",
-        "hooks", "local-base",
+        "hooks", "local-base", "quiesce",
     ]
     static let repository = ["store", "s3"]
     static let s3 = [
@@ -14,7 +14,7 @@ enum PlanKeys {
     static let objectLock = ["mode", "days"]
     static let encryption = ["recipients", "signer", "prove"]
     /// Beside these, a source has its adapter's keys.
-    static let source = ["name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index"]
+    static let source = ["name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index", "freeze"]
     /// What a plan's or a policy's mapping may have; `policy` only in a plan, and then alone.
     static let retention = ["policy"] + retentionRules + ["minimum-good", "minimum-proof", "grace", "tags"]
     /// What a tag may have.
@@ -26,6 +26,7 @@ enum PlanKeys {
     static let scheduledTimes = ["calendar"]
     static let hooks = ["before", "after", "failure"]
     static let hook = ["run", "on-failure", "time-limit"]
+    static let quiesce = ["pause", "resume", "time-limit"]
     static let objectives = ["recovery-point", "recovery-time", "drill-every"]
     static let notifyChannels = ["email", "slack", "pagerduty", "webhook", "ping"]
     /// Beside its kind, a channel has these.

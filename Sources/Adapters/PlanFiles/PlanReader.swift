@@ -28,7 +28,7 @@ public struct PlanReader: Sendable {
         }
         guard name != "latest" else { throw reader.failure("plan", "'latest' is a word of the command line") }
         _ = try reader.mapping("repository", allowed: PlanKeys.repository)
-        try checkConsistency(reader)
+        let group = try GroupReader.read(reader)
         let channels = try NotifyReader.channels(reader)
         return Plan(
             name: name, file: document.mark.file, repository: try RepositoryReader.read(reader),
@@ -39,7 +39,8 @@ public struct PlanReader: Sendable {
             objectives: try objectives(reader), keepsLocalBase: try reader.bool("local-base") ?? true,
             policy: try RetentionReader(planFile: document.mark.file).policy(reader),
             hooks: try HooksReader.read(reader),
-            secrets: PlanSecrets.references(document), channels: channels)
+            secrets: PlanSecrets.references(document), channels: channels, isTogether: group.isTogether,
+            quiesce: group.quiesce)
     }
 
     static let nameHint =
@@ -60,17 +61,5 @@ public struct PlanReader: Sendable {
             recoveryPoint: try objectives.duration("recovery-point"),
             recoveryTime: try objectives.duration("recovery-time"),
             drillEvery: try objectives.duration("drill-every"))
-    }
-
-    /// A promise that is not kept is worse than none: a plan that counts on one moment for all sources is refused.
-    private func checkConsistency(_ reader: ConfigReader) throws {
-        guard try reader.string("consistency") == "together" else {
-            _ = try reader.choice("consistency", of: ["separate"])
-            return
-        }
-        throw reader.failure(
-            "consistency", "cannot be 'together': sources are captured side by side, each at a moment of its own",
-            hint: "Write 'consistency: separate' or leave the key out, and keep what must agree in one source (all "
-                + "tables of a database are of one moment) or stop its writers while the backup runs.")
     }
 }

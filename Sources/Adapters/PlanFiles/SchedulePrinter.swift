@@ -33,6 +33,14 @@ enum SchedulePrinter {
             lists.filter { !$0.1.isEmpty }.map { ($0.0, Node.sequence(.init($0.1.map(hook)))) })
     }
 
+    static func node(_ quiesce: Quiesce) -> Node {
+        ConfigPrinter.mapping([
+            ("pause", .sequence(.init(quiesce.pause.map { quoted($0) }))),
+            ("resume", .sequence(.init(quiesce.resume.map { quoted($0) }))),
+            ("time-limit", ConfigPrinter.text(PlanDuration.text(quiesce.timeLimit))),
+        ])
+    }
+
     private static func hook(_ hook: Hook) -> Node {
         ConfigPrinter.mapping([
             ("run", .sequence(.init(hook.run.map { quoted($0) }))),

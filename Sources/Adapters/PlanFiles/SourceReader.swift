@@ -45,7 +45,7 @@ extension PlanReader {
             name: name, adapter: adapter, transport: try transport(reader), settings: .mapping(own, mark), mark: mark,
             timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
-            isIndex: try isIndex(reader, adapter))
+            isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true)
     }
 
     /// Only what can be swapped with a probe and put back counts as a search index.

@@ -73,7 +73,7 @@ final class BundleWriterSession: BundleWriter {
         return isStaying
     }
 
-    func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest {
+    func commit(_ outcomes: [SourceOutcome], group: RecoveryGroup?, finished: Timestamp) async throws -> Manifest {
         let succeeded = Set(outcomes.filter(\.isCaptured).map(\.source.name))
         guard !succeeded.isEmpty else { throw Failure(.sourceFailed, "no source could be captured") }
         let streams = captured.withLock { $0 }.filter { succeeded.contains($0.table.source) }
@@ -94,7 +94,7 @@ final class BundleWriterSession: BundleWriter {
         try await checkBases(table, at: finished)
         let objects = try await putTables(table, contents)
         if keysInUse.ephemeral != nil { try await prove(table, contents, objects) }
-        let manifest = try await manifest(outcomes, table, objects, finished: finished)
+        let manifest = try await manifest(outcomes, group, table, objects, finished: finished)
         let bytes = try CanonicalJSON.encode(manifest)
         let signature = try await repository.sign(bytes, signer: keysInUse.signer)
         try await repository.store.put(BundleLayout.key(run.id, BundleLayout.signature), signature)
@@ -187,7 +187,8 @@ final class BundleWriterSession: BundleWriter {
     }
 
     private func manifest(
-        _ outcomes: [SourceOutcome], _ table: SegmentTable, _ objects: [String: ObjectDigest], finished: Timestamp
+        _ outcomes: [SourceOutcome], _ group: RecoveryGroup?, _ table: SegmentTable, _ objects: [String: ObjectDigest],
+        finished: Timestamp
     ) async throws -> Manifest {
         let isComplete = outcomes.allSatisfy(\.isCaptured)
         return Manifest(
@@ -202,19 +203,21 @@ final class BundleWriterSession: BundleWriter {
                 }
                 var source = Manifest.Source(
                     name: outcome.source.name, adapter: outcome.source.adapter, engine: "", state: .ok,
-                    started: outcome.started, finished: outcome.finished, streams: streams)
+                    started: outcome.started, finished: outcome.finished, streams: streams, frozen: outcome.frozen,
+                    position: outcome.position)
                 switch outcome.result {
                 case .success(let report): source.engine = report.engine
                 case .failure(let failure):
                     source.state = .failed
                     source.failure = failure.code.text
                     source.streams = []
+                    (source.frozen, source.position) = (nil, nil)
                 }
                 return source
             },
             tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
             recipients: keysInUse.recipients, signer: keysInUse.signer,
-            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin)
+            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin, group: group)
     }
 
     /// The plan's newest bundle in the store. What this host remembers must still be there: a chain that was cut is said

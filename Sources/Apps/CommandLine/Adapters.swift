@@ -3,6 +3,7 @@ import ArangoDB
 import Cassandra
 import Domain
 import Files
+import Kubernetes
 import Meilisearch
 import PostgreSQL
 import Qdrant
@@ -13,7 +14,8 @@ import Typesense
 /// The one table of source adapters.
 enum Adapters {
     static let all: [any SourceAdapterFactory] = [
-        ArangoFactory(), CassandraFactory(), FilesFactory(), JanusGraphFactory(), MeilisearchFactory(),
-        PostgreSQLFactory(), QdrantFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(), TypesenseFactory(),
+        ArangoFactory(), CassandraFactory(), FilesFactory(), JanusGraphFactory(), KubernetesFactory(),
+        MeilisearchFactory(), PostgreSQLFactory(), QdrantFactory(), RedisAdapterFactory(), SQLiteAdapterFactory(),
+        TypesenseFactory(),
     ]
 }

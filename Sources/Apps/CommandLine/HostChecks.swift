@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Foundation
+import LocalState
 import Monitoring
+import Transports
 
 /// What doctor looks for on this host, beside plans: what tells others of its runs.
 enum HostChecks {
@@ -36,6 +38,30 @@ enum HostChecks {
         } catch {
             let failure = Failure.wrapping(error)
             return Check(name, .warning, failure.summary, remedy: failure.hint)
+        }
+    }
+
+    /// What a run that died has left paused, which is resumed at once: the application waits for nobody's decision.
+    static func paused(_ plan: Plan, _ session: Session) async -> [Check] {
+        let name = "paused application of \(plan.name)"
+        do {
+            let notes = FreezeNoteFiles(session.state, plan: plan.name)
+            let quiesce = LocalQuiesceSupervisor.noteID
+            guard let note = try await notes.all().first(where: { $0.id == quiesce }) else { return [] }
+            guard !PlanLock.seemsHeld(session.state, plan: plan.name) else {
+                return [Check(name, .ok, "paused since \(note.noted) by a run that is under way")]
+            }
+            // A run that has ended in the meantime has erased its note.
+            guard try await notes.all().contains(note) else { return [] }
+            guard let what = try await session.quiesceSupervisor(plan).resumeLeftOver() else { return [] }
+            return [
+                Check(
+                    name, .warning, "resumed just now what a run that ended early had left paused: \(what)",
+                    remedy: "Look whether the application works, and why that run ended ('salvor list-runs').")
+            ]
+        } catch {
+            let failure = Failure.wrapping(error)
+            return [Check(name, .failed, failure.summary, remedy: failure.hint, code: failure.code)]
         }
     }
 

@@ -30,7 +30,7 @@ struct Salvor: AsyncParsableCommand {
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
             ReportCommand.self, ServeCommand.self, ListRunsCommand.self, TimersCommand.self, NotifyCommand.self,
             DiffCommand.self, ExportCommand.self,
-            ImportCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
+            ImportCommand.self, DiscoverCommand.self, ConfigCommand.self, SchemaCommand.self, CompletionsCommand.self,
         ])
 
     /// The name as it is typed: `config check`.

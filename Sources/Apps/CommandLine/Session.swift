@@ -51,6 +51,7 @@ struct Session: Sendable {
         }
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
+            try GroupRules.check(plan, registry)
         }
         progress = Self.progress(options, environment, redactor)
         if !options.quiet { loaded.warnings.forEach { Output.note("salvor: warning: \($0)") } }
@@ -132,6 +133,17 @@ struct Session: Sendable {
 }
 
 extension Session {
+    /// What pauses a plan's application, and sees to it that it is resumed.
+    func quiescing(_ plan: Plan) -> Quiescing {
+        Quiescing(transport: transport, supervisor: quiesceSupervisor(plan))
+    }
+
+    func quiesceSupervisor(_ plan: Plan) -> any QuiesceSupervisor {
+        let notes = FreezeNoteFiles(state, plan: plan.name)
+        return LocalQuiesceSupervisor(
+            notes: notes, notePath: notes.path(of: LocalQuiesceSupervisor.noteID), clock: clock)
+    }
+
     /// One run or restore of a plan at a time on this host.
     func lock(_ plan: Plan) throws -> PlanLock { try PlanLock(state, plan: plan.name) }
 

@@ -74,6 +74,9 @@ public struct SourceOutcome: Sendable {
     public var result: Result<CaptureReport, Failure>
     /// How often it was tried.
     public var attempts: Int
+    /// Between which moments its copy was fixed and at which position, when it was frozen with others.
+    public var frozen: ClockInterval?
+    public var position: String?
 
     /// Whether the source's streams are whole.
     public var isCaptured: Bool {
@@ -82,13 +85,15 @@ public struct SourceOutcome: Sendable {
 
     public init(
         source: SourceSettings, started: Timestamp, finished: Timestamp, result: Result<CaptureReport, Failure>,
-        attempts: Int = 1
+        attempts: Int = 1, frozen: ClockInterval? = nil, position: String? = nil
     ) {
         self.source = source
         self.started = started
         self.finished = finished
         self.result = result
         self.attempts = attempts
+        self.frozen = frozen
+        self.position = position
     }
 }
 
@@ -247,10 +252,19 @@ public protocol BundleWriter: Sendable {
     func discard(_ source: String) async
 
     /// Writes tables, signature and manifest: the commit. At least one source must have succeeded.
-    func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest
+    ///
+    /// - Parameter group: how the sources relate, when they were frozen together.
+    func commit(_ outcomes: [SourceOutcome], group: RecoveryGroup?, finished: Timestamp) async throws -> Manifest
 
     /// Drops what was stored, as far as the store allows.
     func abandon() async
+}
+
+extension BundleWriter {
+    /// Commits sources that are each of a moment of their own.
+    public func commit(_ outcomes: [SourceOutcome], finished: Timestamp) async throws -> Manifest {
+        try await commit(outcomes, group: nil, finished: finished)
+    }
 }
 
 /// A bundle whose contents were decrypted.

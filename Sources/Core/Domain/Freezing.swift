@@ -8,6 +8,14 @@ public protocol FreezingAdapter: SourceAdapter {
     /// Fixes one consistent state; nothing large is read yet. What stays behind on the server when this process dies is
     /// noted in the environment's `freezeNotes` before it is made.
     func freeze() async throws -> any FrozenSource
+
+    /// Seconds that pass between the request and the moment the state is fixed, as far as the system tells: the other
+    /// sources of a group wait as long, so that the moments come closer. Asked before each `freeze`; only reads.
+    func freezeLead() async -> Double
+}
+
+extension FreezingAdapter {
+    public func freezeLead() async -> Double { 0 }
 }
 
 /// The state of one source, fixed until it is released.

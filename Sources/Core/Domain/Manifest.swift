@@ -32,6 +32,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var proof: EncryptionSettings.Proof
     /// For a bundle that was imported: where it came from; nil for one that was captured.
     public var origin: Origin?
+    /// How the sources that were frozen together relate; nil: each is of a moment of its own.
+    public var group: RecoveryGroup?
 
     /// Whether every source is in the bundle.
     public enum State: String, Codable, Sendable {
@@ -51,6 +53,11 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var started: Timestamp
         public var finished: Timestamp
         public var streams: [Stream]
+        /// Between which moments the copy was fixed, for a source that was frozen; nil: it was read from `started` to
+        /// `finished`.
+        public var frozen: ClockInterval?
+        /// The system's own position of a frozen copy (LSN, replication offset, tag).
+        public var position: String?
 
         /// Whether the source's streams are all there.
         public enum State: String, Codable, Sendable {
@@ -60,7 +67,7 @@ public struct Manifest: Codable, Sendable, Equatable {
 
         public init(
             name: String, adapter: String, engine: String, state: State, failure: String? = nil, started: Timestamp,
-            finished: Timestamp, streams: [Stream]
+            finished: Timestamp, streams: [Stream], frozen: ClockInterval? = nil, position: String? = nil
         ) {
             self.name = name
             self.adapter = adapter
@@ -70,6 +77,8 @@ public struct Manifest: Codable, Sendable, Equatable {
             self.started = started
             self.finished = finished
             self.streams = streams
+            self.frozen = frozen
+            self.position = position
         }
     }
 
@@ -135,7 +144,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         format: Int = currentFormat, id: BundleID, plan: String, host: String, tool: String, repository: String,
         started: Timestamp, finished: Timestamp, state: State, sources: [Source], tags: [String], comment: String,
         previous: Previous?, objects: [String: ObjectDigest], recipients: [String], signer: String,
-        proof: EncryptionSettings.Proof, origin: Origin? = nil
+        proof: EncryptionSettings.Proof, origin: Origin? = nil, group: RecoveryGroup? = nil
     ) {
         self.format = format
         self.id = id
@@ -155,6 +164,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.signer = signer
         self.proof = proof
         self.origin = origin
+        self.group = group
     }
 
     /// Raw bytes of all streams.

@@ -25,12 +25,17 @@ public struct Plan: Sendable {
     public var objectives: Objectives
     /// Whether the last full of dump streams is kept locally so that deltas can be made.
     public var keepsLocalBase: Bool
+    /// Whether its sources are frozen first and streamed then (`consistency: together`).
+    public var isTogether: Bool
+    /// What pauses the application while they are frozen; nil: it goes on writing.
+    public var quiesce: Quiesce?
 
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
         sources: [SourceSettings], retention: ConfigNode? = nil, schedule: Schedule? = nil, notify: ConfigNode? = nil,
         objectives: Objectives = Objectives(), keepsLocalBase: Bool = true, policy: RetentionPolicy? = nil,
-        hooks: Hooks = Hooks(), secrets: [SecretReference] = [], channels: [NotificationChannel] = []
+        hooks: Hooks = Hooks(), secrets: [SecretReference] = [], channels: [NotificationChannel] = [],
+        isTogether: Bool = false, quiesce: Quiesce? = nil
     ) {
         self.name = name
         self.file = file
@@ -46,6 +51,8 @@ public struct Plan: Sendable {
         self.policy = policy
         self.hooks = hooks
         self.secrets = secrets
+        self.isTogether = isTogether
+        self.quiesce = quiesce
     }
 }
 
@@ -131,6 +138,9 @@ public struct SourceSettings: Sendable {
     public var retryDelay: Int
     /// A search index: whatever it holds can be made anew, so `restore --indexes` may put it back to its last good bundle.
     public var isIndex: Bool
+    /// Whether it belongs to its plan's recovery group, if there is one and the system can be frozen; else it is read
+    /// meanwhile.
+    public var freezes: Bool
 
     /// Half a minute: a server that restarts is back by then.
     public static let standardRetryDelay = 30
@@ -138,7 +148,7 @@ public struct SourceSettings: Sendable {
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
         timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
-        plan: String = ""
+        plan: String = "", freezes: Bool = true
     ) {
         self.plan = plan
         self.name = name
@@ -150,6 +160,7 @@ public struct SourceSettings: Sendable {
         self.retries = retries
         self.retryDelay = retryDelay
         self.isIndex = isIndex
+        self.freezes = freezes
     }
 }
 

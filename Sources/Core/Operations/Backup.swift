@@ -7,15 +7,18 @@ public struct Backup: Sendable {
     let registry: AdapterRegistry
     let clock: any WallClock
     let progress: any ProgressListener
+    let quiescing: Quiescing?
 
+    /// - Parameter quiescing: pauses applications, for plans that ask for it.
     public init(
         repository: any BundleRepository, registry: AdapterRegistry, clock: any WallClock,
-        progress: any ProgressListener
+        progress: any ProgressListener, quiescing: Quiescing? = nil
     ) {
         self.repository = repository
         self.registry = registry
         self.clock = clock
         self.progress = progress
+        self.quiescing = quiescing
     }
 
     /// What to run.
@@ -43,14 +46,24 @@ public struct Backup: Sendable {
         }
     }
 
+    /// What became of a run that made a bundle.
+    public struct Made: Sendable {
+        public var manifest: Manifest
+        /// Of the sources that are missing from it; with any, the bundle is partial.
+        public var failures: [String: Failure]
+        /// How often each source was tried.
+        public var attempts: [String: Int]
+        /// Why an application that was paused may still be.
+        public var unresumed: Failure?
+    }
+
+    typealias Pair = (settings: SourceSettings, adapter: any SourceAdapter)
+
     /// Makes one bundle.
     ///
-    /// - Returns: the manifest, the failures of the sources that are missing from it (with any, the bundle is partial), and how
-    ///   often each source was tried.
     /// - Throws: when no source could be captured, or the bundle could not be committed; nothing is visible then.
-    public func run(_ request: Request) async throws -> (
-        manifest: Manifest, failures: [String: Failure], attempts: [String: Int]
-    ) {
+    public func run(_ request: Request) async throws -> Made {
+        await quiescing?.resumeLeftOver(progress)
         let sources = try chosen(request)
         let adapters = try sources.map { (settings: $0, adapter: try registry.adapter($0)) }
         _ = try await repository.descriptor()
@@ -70,7 +83,8 @@ public struct Backup: Sendable {
         let writer = try await repository.begin(run, plan: request.plan, progress: progress)
         do {
             progress.report(.phase("capture"))
-            let outcomes = try await capture(adapters, attempts, refusals, into: writer)
+            let (outcomes, group, unresumed) = try await capture(
+                request.plan, adapters, attempts, refusals, into: writer)
             let failures = Dictionary(
                 uniqueKeysWithValues: outcomes.compactMap { outcome -> (String, Failure)? in
                     guard case .failure(let failure) = outcome.result else { return nil }
@@ -80,10 +94,11 @@ public struct Backup: Sendable {
                 throw first
             }
             progress.report(.phase("commit"))
-            let manifest = try await writer.commit(outcomes, finished: clock.now())
-            return (
-                manifest, failures, Dictionary(uniqueKeysWithValues: outcomes.map { ($0.source.name, $0.attempts) })
-            )
+            let manifest = try await writer.commit(outcomes, group: group, finished: clock.now())
+            return Made(
+                manifest: manifest, failures: failures,
+                attempts: Dictionary(uniqueKeysWithValues: outcomes.map { ($0.source.name, $0.attempts) }),
+                unresumed: unresumed)
         } catch {
             // Detached from this task's cancellation: a run that was interrupted still drops what it stored.
             await Task { await writer.abandon() }.value
@@ -110,7 +125,7 @@ public struct Backup: Sendable {
 
     /// What is left of every source's attempts and time, and the failure of those whose preflight refuses.
     private func preflight(
-        _ adapters: [(settings: SourceSettings, adapter: any SourceAdapter)]
+        _ adapters: [Pair]
     ) async -> (attempts: [String: SourceAttempts], refusals: [String: Failure]) {
         await withTaskGroup(of: (SourceAttempts, Failure?).self) { group in
             for (settings, adapter) in adapters {
@@ -139,51 +154,5 @@ public struct Backup: Sendable {
         guard let failed = checks.first(where: { $0.state == .failed }) else { return }
         throw Failure(
             .preflightRefused, "source '\(settings.name)': \(failed.name): \(failed.detail)", hint: failed.remedy)
-    }
-
-    private func capture(
-        _ adapters: [(settings: SourceSettings, adapter: any SourceAdapter)], _ attempts: [String: SourceAttempts],
-        _ refusals: [String: Failure], into writer: any BundleWriter
-    ) async throws -> [SourceOutcome] {
-        let outcomes = try await withThrowingTaskGroup(of: SourceOutcome.self) { group in
-            for (settings, adapter) in adapters {
-                group.addTask {
-                    let started = clock.now()
-                    var own = attempts[settings.name] ?? SourceAttempts(settings, progress)
-                    let result: Result<CaptureReport, Failure>
-                    if let refusal = refusals[settings.name] {
-                        result = .failure(refusal)
-                    } else {
-                        progress.report(.sourceStarted(settings.name, estimatedBytes: nil))
-                        result = await own.run(discarding: { await writer.discard(settings.name) }) {
-                            try await adapter.capture(into: writer.sink(for: settings.name))
-                        }
-                    }
-                    switch result {
-                    case .success: progress.report(.sourceFinished(settings.name))
-                    case .failure(let failure): progress.report(.sourceFailed(settings.name, failure))
-                    }
-                    try Task.checkCancellation()
-                    return SourceOutcome(
-                        source: settings, started: started, finished: clock.now(), result: result,
-                        attempts: own.made)
-                }
-            }
-            var all: [SourceOutcome] = []
-            for try await outcome in group { all.append(outcome) }
-            return all
-        }
-        // A store that is full or gone fails the run, not one source.
-        for outcome in outcomes {
-            if case .failure(let failure) = outcome.result,
-                [.storageUnreachable, .key].contains(failure.code.exitStatus)
-            {
-                throw failure
-            }
-        }
-        let order = adapters.map(\.settings.name)
-        return outcomes.sorted {
-            (order.firstIndex(of: $0.source.name) ?? 0) < (order.firstIndex(of: $1.source.name) ?? 0)
-        }
     }
 }

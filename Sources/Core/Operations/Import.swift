@@ -65,6 +65,7 @@ public struct Import: Sendable {
     private struct Received: Sendable {
         var writer: any BundleWriter
         var outcomes: [SourceOutcome]
+        var group: RecoveryGroup?
         var finished: Timestamp
     }
 
@@ -83,7 +84,8 @@ public struct Import: Sendable {
                     hint: "Do not trust this file; nothing was imported.")
             }
             progress.report(.phase("commit"))
-            return try await received.writer.commit(received.outcomes, finished: received.finished)
+            return try await received.writer.commit(
+                received.outcomes, group: received.group, finished: received.finished)
         } catch {
             // Detached from this task's cancellation: an import that was interrupted still drops what it stored.
             let writer = begun.writer
@@ -138,7 +140,8 @@ public struct Import: Sendable {
         }
         try await members.finish()
         return Received(
-            writer: writer, outcomes: Self.outcomes(export, manifest), finished: manifest.finished)
+            writer: writer, outcomes: Self.outcomes(export, manifest),
+            group: manifest.group?.limited(to: export.sources.map(\.name)), finished: manifest.finished)
     }
 
     private func begin(
@@ -244,7 +247,8 @@ public struct Import: Sendable {
             return SourceOutcome(
                 source: SourceSettings(
                     name: captured.name, adapter: captured.adapter, transport: .local, settings: .mapping([], mark),
-                    mark: mark), started: captured.started, finished: captured.finished, result: result)
+                    mark: mark), started: captured.started, finished: captured.finished, result: result,
+                frozen: captured.frozen, position: captured.position)
         }
     }
 }

@@ -28,18 +28,53 @@ struct SourceAttempts: Sendable {
                 failure = Failure.wrapping(error, as: .sourceFailed)
             }
             guard mayTryAgain(after: failure) else { return .failure(described(failure)) }
-            progress.report(
-                .note(
-                    "source '\(source.name)': attempt \(made) of \(source.retries + 1) failed, next in "
-                        + "\(TimeLimit.text(source.retryDelay)): \(failure.summary)"))
             do {
-                try await Task.sleep(for: .seconds(source.retryDelay))
+                try await wait(after: failure)
                 try await discard()
             } catch {
                 return .failure(described(Failure.wrapping(error, as: .sourceFailed)))
             }
             made += 1
         }
+    }
+
+    /// Runs `body` once, within the time that is left and before `earlier`, at which `failure` is thrown.
+    func limited<Result: Sendable>(
+        until earlier: ContinuousClock.Instant? = nil, or failure: Failure? = nil,
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let own = tooLong
+        guard let earlier, let failure else { return try await TimeLimit.run(until: deadline, or: own, body) }
+        guard let deadline, deadline < earlier else {
+            return try await TimeLimit.run(until: earlier, or: failure, body)
+        }
+        return try await TimeLimit.run(until: deadline, or: own, body)
+    }
+
+    /// As `run`, without a further attempt.
+    func once<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async -> Swift.Result<Result, Failure> {
+        do { return .success(try await limited(body)) } catch {
+            return .failure(described(Failure.wrapping(error, as: .sourceFailed)))
+        }
+    }
+
+    /// Counts and waits for another attempt, if there is one.
+    mutating func prepareNext(after failure: Failure) async -> Bool {
+        guard mayTryAgain(after: failure) else { return false }
+        // Cancelled while it waited: there is no further attempt.
+        do { try await wait(after: failure) } catch { return false }
+        made += 1
+        return true
+    }
+
+    private func wait(after failure: Failure) async throws {
+        progress.report(
+            .note(
+                "source '\(source.name)': attempt \(made) of \(source.retries + 1) failed, next in "
+                    + "\(TimeLimit.text(source.retryDelay)): \(failure.summary)"))
+        try await Task.sleep(for: .seconds(source.retryDelay))
     }
 
     private func mayTryAgain(after failure: Failure) -> Bool {
@@ -55,7 +90,7 @@ struct SourceAttempts: Sendable {
             hint: "Find out what it waits for, or raise 'time-limit' of the source.")
     }
 
-    private func described(_ failure: Failure) -> Failure {
+    func described(_ failure: Failure) -> Failure {
         let attempts = made > 1 ? " (after \(made) attempts)" : ""
         // A preflight names its source itself.
         let name = "source '\(source.name)'"

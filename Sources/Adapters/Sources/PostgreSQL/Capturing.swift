@@ -5,15 +5,13 @@ import Domain
 /// One capture of a server: the globals, then every database under a snapshot of its own.
 struct Capturing: Sendable {
     let server: Server
-    let sink: any CaptureSink
     let dumpVersion: PostgreSQLVersion
 
     /// Refuses client programs whose archives could not be trusted or not be restored.
     ///
     /// - Throws: `Failure(.versionRefused)` or `.programMissing`.
-    init(server: Server, sink: any CaptureSink) async throws {
+    init(server: Server) async throws {
         self.server = server
-        self.sink = sink
         dumpVersion = try await server.programs.version(of: "pg_dump")
         if let problem = Self.versionProblem(dump: dumpVersion, server: server.identity) { throw problem }
     }
@@ -36,17 +34,36 @@ struct Capturing: Sendable {
         return nil
     }
 
-    func run() async throws -> CaptureReport {
+    /// Which databases are captured, and what is said of the others.
+    struct Selected: Sendable {
+        var names: [String]
+        var notices: [String]
+    }
+
+    func select() async throws -> Selected {
         let selection = DatabaseSelection(server: server)
         let candidates = try await selection.candidates()
-        let names = try selection.names(among: candidates)
-        if server.settings.capturesGlobals { try await captureGlobals() }
+        return Selected(
+            names: try selection.names(among: candidates), notices: selection.leftOut(among: candidates))
+    }
+
+    /// Captures every database at a moment of its own.
+    func run(into sink: any CaptureSink) async throws -> CaptureReport {
+        try await run(try await select(), into: sink) { name in
+            try await DatabaseCapture(server: server, sink: sink, database: name).run()
+        }
+    }
+
+    /// The globals, then the databases by `capture`, as many side by side as the plan says.
+    func run(
+        _ selection: Selected, into sink: any CaptureSink,
+        _ capture: @escaping @Sendable (String) async throws -> DatabaseCapture.Result
+    ) async throws -> CaptureReport {
+        let names = selection.names
+        if server.settings.capturesGlobals { try await captureGlobals(into: sink) }
         let captures = try await withThrowingTaskGroup(of: DatabaseCapture.Result.self) { group in
             var remaining = names[...]
             var results: [DatabaseCapture.Result] = []
-            let capture = { @Sendable name in
-                try await DatabaseCapture(server: server, sink: sink, database: name).run()
-            }
             while let name = remaining.popFirst() {
                 if names.count - remaining.count > server.settings.jobs, let result = try await group.next() {
                     results.append(result)
@@ -66,13 +83,13 @@ struct Capturing: Sendable {
             databases: captures.map(\.record))
         return CaptureReport(
             engine: "PostgreSQL \(server.identity.version)", facts: facts, restoreData: try record.json,
-            notices: selection.leftOut(among: candidates) + captures.flatMap(\.notices),
+            notices: selection.notices + captures.flatMap(\.notices),
             position: server.identity.position)
     }
 
     // MARK: - Globals
 
-    private func captureGlobals() async throws {
+    private func captureGlobals(into sink: any CaptureSink) async throws {
         let settings = server.settings
         var arguments = ["--database=\(server.home)", "--globals-only"]
         if !settings.capturesRolePasswords { arguments.append("--no-role-passwords") }

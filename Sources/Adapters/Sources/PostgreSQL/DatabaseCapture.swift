@@ -21,90 +21,86 @@ struct DatabaseCapture: Sendable {
     }
 
     private enum Part: Sendable {
-        case counted(Counted)
+        case counted(Facts)
         case dumped(Dumped)
-        /// There was no snapshot to dump; the other part says why.
-        case nothing
-    }
-
-    /// What the dump has to know, once the snapshot is there.
-    private struct Frozen: Sendable {
-        var snapshot: String
-        var encoding: String
-        var bytes: UInt64
     }
 
     let server: Server
     let sink: any CaptureSink
     let database: String
 
-    /// Two tasks: one holds the snapshot and counts in it, the other dumps. Either's failure ends the other at once.
+    /// Captures the database as it is now.
     func run() async throws -> Result {
-        let (frozen, announce) = AsyncStream.makeStream(of: Frozen.self)
-        let (done, finish) = AsyncStream.makeStream(of: Void.self)
-        var counted: Counted?
-        var dumped: Dumped?
-        do {
-            try await withThrowingTaskGroup(of: Part.self) { group in
-                group.addTask { .counted(try await count(announce, done)) }
-                group.addTask {
-                    defer { finish.finish() }
-                    for await frozen in frozen { return .dumped(try await dump(frozen)) }
-                    return .nothing
+        try await saying {
+            let held = try await HeldDatabase.open(server, database)
+            do {
+                try await held.export()
+                let result = try await capture(held)
+                try await held.end()
+                return result
+            } catch {
+                await held.abort()
+                throw error
+            }
+        }
+    }
+
+    /// Captures what is held: one task counts in its snapshot, the other dumps. Either's failure ends the other at once.
+    /// The snapshot has to live until pg_dump has imported it; it lives until whoever holds it lets it go.
+    func capture(_ held: HeldDatabase) async throws -> Result {
+        try await saying {
+            let record = try await held.use { session in
+                let query = DatabaseRecord.query(major: server.identity.major)
+                guard var record = try await session.rows(DatabaseRecord.self, query).first else {
+                    throw Failure(.sourceChanged, "the database is gone")
                 }
-                do {
-                    for try await part in group {
-                        switch part {
-                        case .counted(let value): counted = value
-                        case .dumped(let value): dumped = value
-                        case .nothing: break
-                        }
+                record.stream = DatabaseRecord.streamName(database)
+                return record
+            }
+            let snapshot = try held.snapshot
+            var facts: Facts?
+            var dumped: Dumped?
+            try await withThrowingTaskGroup(of: Part.self) { group in
+                group.addTask {
+                    .counted(
+                        try await held.use { session in
+                            try await CatalogFacts(
+                                session: session, database: database, counting: server.settings.counting,
+                                place: .source
+                            ).collect()
+                        })
+                }
+                group.addTask { .dumped(try await dump(snapshot, record)) }
+                for try await part in group {
+                    switch part {
+                    case .counted(let value): facts = value
+                    case .dumped(let value): dumped = value
                     }
-                } catch {
-                    group.cancelAll()
-                    throw error
                 }
             }
-        } catch let error as Failure {
+            guard let facts, let dumped else { throw Failure(.internalError, "a capture without a result") }
+            return result(Counted(record: record, facts: facts), dumped)
+        }
+    }
+
+    /// Names the database in failures that do not.
+    private func saying(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch let error as Failure {
             throw error.summary.contains("'\(database)'") ? error : error.prefixed("database '\(database)'")
         }
-        guard let counted, let dumped else { throw Failure(.internalError, "a capture without a result") }
-        return result(counted, dumped)
     }
 
-    private func count(
-        _ announce: AsyncStream<Frozen>.Continuation, _ done: AsyncStream<Void>
-    ) async throws -> Counted {
-        defer { announce.finish() }
-        return try await SnapshotSession.run(server, database: database) { session in
-            let snapshot = try await session.exportSnapshot()
-            let query = DatabaseRecord.query(major: server.identity.major)
-            guard var record = try await session.rows(DatabaseRecord.self, query).first else {
-                throw Failure(.sourceChanged, "the database is gone")
-            }
-            record.stream = DatabaseRecord.streamName(database)
-            announce.yield(Frozen(snapshot: snapshot, encoding: record.encoding, bytes: record.bytes))
-            let facts = try await CatalogFacts(
-                session: session, database: database, counting: server.settings.counting, place: .source
-            ).collect()
-            // The snapshot has to live until pg_dump has imported it; until its end is simplest to be sure of.
-            for await _ in done {}
-            try Task.checkCancellation()
-            return Counted(record: record, facts: facts)
-        }
-    }
-
-    private func dump(_ frozen: Frozen) async throws -> Dumped {
+    private func dump(_ snapshot: String, _ record: DatabaseRecord) async throws -> Dumped {
         let program = server.programs.program(
             "pg_dump", database: database,
             [
                 // Uncompressed: the repository compresses, and finds what did not change.
-                "--format=custom", "--compress=0", "--encoding=\(frozen.encoding)", "--snapshot=\(frozen.snapshot)",
+                "--format=custom", "--compress=0", "--encoding=\(record.encoding)", "--snapshot=\(snapshot)",
                 "--lock-wait-timeout=\(server.settings.lockTimeout)",
             ])
         let name = DatabaseRecord.streamName(database)
         let outcome = Outcome()
-        _ = try await sink.raw(name, fileName: "\(name).dump", estimatedBytes: frozen.bytes) { sink in
+        _ = try await sink.raw(name, fileName: "\(name).dump", estimatedBytes: record.bytes) { sink in
             let archive = ArchiveStream(sink)
             let (_, exit) = try await server.transport.stream(program) { try archive.take($0) }
             try DumpFailure.check(exit, of: program, programs: server.programs, about: "database '\(database)'")

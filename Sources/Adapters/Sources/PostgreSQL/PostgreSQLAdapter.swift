@@ -11,7 +11,7 @@ struct PostgreSQLAdapter: SourceAdapter {
     }
 
     func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        try await Capturing(server: try await Server.reach(environment, settings), sink: sink).run()
+        try await Capturing(server: try await Server.reach(environment, settings)).run(into: sink)
     }
 
     func planRestore(_ restore: SourceRestore) async throws -> SourceRestorePlan {

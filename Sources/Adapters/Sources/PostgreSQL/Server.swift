@@ -144,12 +144,15 @@ struct ServerIdentity: Sendable {
         dataDirectory = row.dataDirectory
     }
 
+    /// The write-ahead log's position as text; on a replica, what is replayed.
+    static let positionQuery =
+        "(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text"
+
     static let query = """
         SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
             r.rolname AS role, r.rolsuper AS is_super, r.rolbypassrls AS bypasses_rls,
             r.rolcreatedb AS creates_databases, pg_is_in_recovery() AS is_replica,
-            (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text
-                AS position,
+            \(positionQuery) AS position,
             EXISTS (SELECT FROM pg_roles p WHERE p.rolname = 'pg_read_all_data'
                 AND pg_has_role(r.oid, p.oid, 'USAGE')) AS reads_all,
             (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory

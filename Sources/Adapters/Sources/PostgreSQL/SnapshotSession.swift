@@ -14,7 +14,7 @@ final class SnapshotSession: Sendable {
     }
 
     /// The session ended by itself; its standard error says why.
-    private struct Ended: Error {}
+    struct Ended: Error {}
 
     /// Connects to `database`, opens the transaction and gives the session to `body`. Ending rolls back; nothing was
     /// written.

@@ -15,11 +15,24 @@ enum RDBReceiver {
         from connection: RespConnection, _ flag: CancellationFlag,
         forward: @escaping (UnsafeRawBufferPointer) throws -> Void
     ) throws -> RDBSummary {
+        try introduce(connection, flag)
+        try connection.send(["SYNC"])
+        return try transfer(from: connection, flag, forward: forward)
+    }
+
+    /// Says what this end understands.
+    static func introduce(_ connection: RespConnection, _ flag: CancellationFlag) throws {
         for words in [["REPLCONF", "capa", "eof"], ["REPLCONF", "rdb-only", "1"]] {
             // Servers before 7.0 do not know `rdb-only`; then this end closes the connection after the RDB.
             do { _ = try connection.call(words, flag) } catch let refusal as RespRefusal where !refusal.isDenied {}
         }
-        try connection.send(["SYNC"])
+    }
+
+    /// Receives and scans what a server sends that was asked for a copy.
+    static func transfer(
+        from connection: RespConnection, _ flag: CancellationFlag,
+        forward: @escaping (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> RDBSummary {
         var first = try connection.byte(flag)
         while first == 10 { first = try connection.byte(flag) }
         let line = try connection.line(flag)

@@ -5,13 +5,24 @@ import Synchronization
 
 extension RedisAdapter {
     func capture(into sink: any CaptureSink) async throws -> CaptureReport {
+        try await capture(into: sink) { forward in try await self.receive(forward) }
+    }
+
+    /// - Parameter receive: takes the RDB.
+    func capture(
+        into sink: any CaptureSink,
+        _ receive:
+            @escaping @Sendable (
+                @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void
+            ) async throws -> RDBSummary
+    ) async throws -> CaptureReport {
         let connection = try await live.connect()
         let info = try await live.saying(remedy: backupRights) { try await connection.info() }
         guard let product = RedisProduct(info: info) else {
             throw Failure(.sourceFailed, "the server at \(live.name) does not tell its version")
         }
         var notices: [String] = []
-        let summary = try await takeRDB(into: sink, estimatedBytes: info.number("used_memory_dataset"))
+        let summary = try await takeRDB(into: sink, estimatedBytes: info.number("used_memory_dataset"), receive)
 
         if let rules = try await connection.ifAllowed("ACL", "LIST")?.elements {
             let text = rules.compactMap(\.text).joined(separator: "\n") + "\n"
@@ -29,11 +40,17 @@ extension RedisAdapter {
     }
 
     /// One copy of the live server's data, scanned while it goes into the stream.
-    private func takeRDB(into sink: any CaptureSink, estimatedBytes: Int64?) async throws -> RDBSummary {
+    private func takeRDB(
+        into sink: any CaptureSink, estimatedBytes: Int64?,
+        _ receive:
+            @escaping @Sendable (
+                @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void
+            ) async throws -> RDBSummary
+    ) async throws -> RDBSummary {
         let result = Mutex<RDBSummary?>(nil)
         let estimate = estimatedBytes.flatMap { UInt64(exactly: $0) }
         _ = try await sink.raw(RedisNames.rdb, fileName: "dump.rdb", estimatedBytes: estimate) { output in
-            let summary = try await self.receive { try output.write($0) }
+            let summary = try await receive { try output.write($0) }
             result.withLock { $0 = summary }
             return StreamEnd(length: summary.length)
         }

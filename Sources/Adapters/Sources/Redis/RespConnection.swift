@@ -69,6 +69,18 @@ final class RespConnection: Sendable {
         }
     }
 
+    /// Ends the conversation: whoever reads finds the end.
+    func hangUp() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Whether a byte, or the end, can be read within so many milliseconds.
+    func isReadable(milliseconds: Int) -> Bool {
+        buffer.withLock { buffer in
+            if buffer.start < buffer.end { return true }
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&waiting, 1, Int32(milliseconds)) > 0
+        }
+    }
+
     /// Reads the next byte.
     func byte(_ flag: CancellationFlag) throws -> UInt8 {
         try buffer.withLock { try byte(&$0, flag) }

@@ -9,9 +9,18 @@ extension SQLiteAdapter {
         try requireLocal()
         let settings = settings
         let original = try await Blocking.run { try DatabaseFile.existing(settings.path) }
+        return try await capture(original, held: nil, into: sink)
+    }
+
+    /// - Parameter held: the moment to capture; nil: now.
+    func capture(
+        _ original: DatabaseFile, held: SQLiteReading?, into sink: any CaptureSink
+    ) async throws -> CaptureReport {
+        let settings = settings
         let (copy, inspection) = try await CancellationFlag.run { flag in
             let copy = try SQLiteCopy(
-                of: original.path, below: settings.temporaryDirectory, busySeconds: settings.busyTimeoutSeconds, flag)
+                of: original.path, held: held, below: settings.temporaryDirectory,
+                busySeconds: settings.busyTimeoutSeconds, flag)
             return (copy, try SQLiteInspection(copy.path, of: settings.path, flag))
         }
         let size = try await Blocking.run { try DatabaseFile.existing(copy.path).size }

@@ -17,8 +17,12 @@ final class SQLiteCopy: Sendable {
 
     /// Copies the database at `source` as it is at one moment, while others go on writing. Blocks.
     ///
+    /// - Parameter held: the moment to copy; nil: one that the copy itself finds.
     /// - Throws: `Failure`; `CancellationError` within some thousand pages after the flag is set.
-    init(of source: String, below directory: String, busySeconds: Int, _ flag: CancellationFlag) throws {
+    init(
+        of source: String, held: SQLiteReading? = nil, below directory: String, busySeconds: Int,
+        _ flag: CancellationFlag
+    ) throws {
         Self.removeLeftOvers(below: directory)
         var template = Array("\(directory)/\(Self.prefix)\(getpid())-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure.system("create a folder in", directory, errno) }
@@ -28,7 +32,11 @@ final class SQLiteCopy: Sendable {
         guard descriptor >= 0 else { throw Failure.system("create", path, errno) }
         close(descriptor)
         do {
-            journalMode = try Self.copy(source, to: path, busySeconds: busySeconds, flag)
+            if let held {
+                journalMode = try Self.copy(held, of: source, to: path, flag)
+            } else {
+                journalMode = try Self.copy(source, to: path, busySeconds: busySeconds, flag)
+            }
         } catch {
             try? FileManager.default.removeItem(atPath: folder)  // the first error is the one to tell
             throw error
@@ -52,6 +60,17 @@ final class SQLiteCopy: Sendable {
     }
 
     private struct Restarted: Error {}
+
+    private static func copy(
+        _ held: SQLiteReading, of source: String, to path: String, _ flag: CancellationFlag
+    ) throws -> String {
+        try saying(source) {
+            let to = try DatabaseQueue(path: path)
+            defer { try? to.close() }  // only read from here on
+            try held.read { try step($0, to, flag, restarts: 0) }
+            return held.journalMode
+        }
+    }
 
     private static func copy(_ source: String, to path: String, busySeconds: Int, _ flag: CancellationFlag) throws
         -> String

@@ -141,7 +141,7 @@ struct BackupCommand: AsyncParsableCommand {
                 bundle: outcome.manifest.id, outcome: outcome.failures.isEmpty ? .ok : .partial,
                 failure: outcome.failures.isEmpty ? nil : Failure(.partial, "\(names) failed"))
         }
-        outcome.hookFailures = failures
+        outcome.hookFailures += failures
         withExtendedLifetime(lock) {}
         return outcome
     }
@@ -149,12 +149,15 @@ struct BackupCommand: AsyncParsableCommand {
     private func captured(_ plan: Plan, _ session: Session) async throws -> Outcome {
         let repository = try await session.repository(plan, uploadLimit: limitUpload?.bytes, concurrency: concurrency)
         let backup = Backup(
-            repository: repository, registry: session.registry, clock: session.clock, progress: session.progress)
-        let (manifest, failures, attempts) = try await backup.run(
+            repository: repository, registry: session.registry, clock: session.clock, progress: session.progress,
+            quiescing: session.quiescing(plan))
+        let made = try await backup.run(
             Backup.Request(
                 plan: plan, sources: sources, comment: comment, tags: tags, forcesFull: full, host: session.host,
                 tool: Session.tool))
-        return Outcome(manifest: manifest, failures: failures, attempts: attempts)
+        return Outcome(
+            manifest: made.manifest, failures: made.failures, attempts: made.attempts,
+            hookFailures: [made.unresumed].compactMap { $0 })
     }
 
     private func text(_ result: Result) -> String {
@@ -178,6 +181,7 @@ struct BackupCommand: AsyncParsableCommand {
                 "\(manifest.state == .complete ? "complete" : "PARTIAL") bundle \(manifest.id): "
                     + "\(ByteFormat.text(manifest.rawBytes)) raw, \(ByteFormat.text(manifest.storedBytes)) stored, "
                     + DurationFormat.text(seconds))
+            lines += GroupText.lines(manifest)
         }
         for (name, failure) in result.failures.sorted(by: { $0.key < $1.key }) {
             lines.append("FAILED \(name): \(failure.message)\(failure.hint.map { "\n  \($0)" } ?? "")")

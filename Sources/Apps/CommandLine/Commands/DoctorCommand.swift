@@ -9,7 +9,10 @@ import Reporting
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Look for what would make a backup or a restore fail, with remedies.",
-        discussion: "Only reads. Exit status 10 when something is wrong.")
+        discussion: """
+            Only reads, with one exception: an application that a killed backup has left paused is resumed. Exit status 10 \
+            when something is wrong.
+            """)
 
     @OptionGroup var global: GlobalOptions
 
@@ -31,6 +34,9 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         let session = try Session(global)
         let chosen = try plans.isEmpty ? session.plans : plans.map { try session.plan($0) }
+        // First of all: an application that is paused waits.
+        var paused: [Check] = []
+        for plan in chosen { paused += await HostChecks.paused(plan, session) }
         var sections: [Doctor.Section] = []
         let folders = Self.folders(session)
         for plan in chosen {
@@ -39,7 +45,7 @@ struct DoctorCommand: AsyncParsableCommand {
                 let doctor = Doctor(registry: session.registry, clock: session.clock, folders: folders)
                 sections += await doctor.run(plan, repository)
                 let channels = await doctor.channels(plan, sender: session.channels, memory: session.notifications)
-                sections += [channels].compactMap { $0 }
+                sections += [channels, doctor.group(plan)].compactMap { $0 }
             } catch {
                 // A secret that cannot be had, for example: what is wrong with one plan hides nothing of the others.
                 let failure = Failure.wrapping(error)
@@ -49,7 +55,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         try Task.checkCancellation()
         var host =
-            HostChecks.metricsFile(session.metricsFile)
+            paused + HostChecks.metricsFile(session.metricsFile)
             + chosen.map { HostChecks.records($0, session.history($0)) }
         for plan in chosen {
             host += await HostChecks.timers(Session.timers(plan), plan, session.transport)

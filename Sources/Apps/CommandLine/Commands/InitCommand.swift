@@ -2,14 +2,16 @@
 import ArgumentParser
 import Domain
 import Encryption
+import Foundation
 import LocalState
+import PlanFiles
 import Reporting
 import Repository
 
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
-        abstract: "Make a plan's repository.",
+        abstract: "Make a plan's repository, or start a plan from an example.",
         discussion: """
             Tries what the store guarantees (conditional writes, listings), and writes the repository's description, the \
             public keys and the recovery instructions.
@@ -18,6 +20,16 @@ struct InitCommand: AsyncParsableCommand {
             recipient 'file:PATH' whose file does not exist, a key pair. The public part goes to PATH; the private part and \
             a recovery sheet go to --recovery-directory. Move that folder off this host: who has it can read the backups, \
             and without it nobody can.
+
+            With --from, salvor only writes a plan to change: one of the examples below, into the folder 'plans' of the \
+            configuration (or to the file that --config names, when there is none). It holds references to secrets, never \
+            secrets.
+
+            \(PlanTemplates.names.map { "  \($0): \(PlanTemplates.summary($0) ?? "")" }.joined(separator: "\n"))
+
+              salvor init --from postgresql-generations
+              salvor config check
+              salvor init --generate-keys --recovery-directory /root/salvor-recovery
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -31,6 +43,21 @@ struct InitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the private part of a new recipient's key goes.", valueName: "folder"))
     var recoveryDirectory: String?
 
+    @Option(
+        name: .customLong("from"),
+        help: ArgumentHelp(
+            "Write a plan from this example, and nothing more; PLAN is its name then.", valueName: "stack"))
+    var stack: String?
+
+    /// A plan that was written.
+    struct Started: Codable {
+        var stack: String
+        var plan: String
+        var file: String
+        /// Why this salvor cannot read it yet; nil: it can.
+        var problem: String?
+    }
+
     struct Result: Codable {
         var repository: String
         var descriptor: RepositoryDescriptor
@@ -38,6 +65,7 @@ struct InitCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let stack { return try await start(from: stack) }
         let session = try Session(global)
         let plan = try session.plan(plan)
         var made: [GeneratedKeys.Made] = []
@@ -63,5 +91,37 @@ struct InitCommand: AsyncParsableCommand {
             lines.append("next: salvor backup \(plan.name)")
             return lines.joined(separator: "\n")
         }
+    }
+
+    private func start(from stack: String) async throws {
+        if let plan, !SafeName.isValid(plan) || plan == "latest" {
+            throw Failure(.usage, "'\(plan)' is no name for a plan")
+        }
+        guard let text = PlanTemplates.text(stack, plan: plan) else {
+            let nearest = NearestName.of(stack, among: PlanTemplates.names)
+            throw Failure(
+                .usage, "there is no example '\(stack)'",
+                hint: nearest.map { "Did you mean '\($0)'?" }
+                    ?? "There are: \(PlanTemplates.names.joined(separator: ", ")).")
+        }
+        let file = destination(named: plan ?? stack)
+        try await PlanOutput.write(text, to: file)
+        var started = Started(stack: stack, plan: plan ?? "", file: file)
+        do { started.plan = try PlanCheck.read(text, file: file, factories: Adapters.all).name } catch {
+            started.problem = Failure.wrapping(error).summary
+        }
+        try Output.result(started, command: "init", isJSON: global.json) {
+            "wrote '\(file)' from '\(stack)'"
+                + (started.problem.map { "\nchange this first: \($0)" } ?? "")
+                + "\nnext: change what is yours in it, then salvor config check, then salvor init --generate-keys"
+        }
+    }
+
+    /// Where the configuration is, or is to be.
+    private func destination(named name: String) -> String {
+        let path =
+            global.config ?? ProcessInfo.processInfo.environment["SALVOR_CONFIG"] ?? PlanDirectory.standardPath
+        let isFile = path.hasSuffix(".yaml") || path.hasSuffix(".yml")
+        return isFile ? path : "\(path)/plans/\(name).yaml"
     }
 }

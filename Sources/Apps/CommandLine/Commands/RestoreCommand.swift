@@ -225,15 +225,15 @@ struct RestoreCommand: AsyncParsableCommand {
     ) async throws {
         if !skipsSafetyBundle, !replacing.isEmpty {
             do {
-                let (manifest, failures, _) = try await Backup(
+                let made = try await Backup(
                     repository: repository, registry: session.registry, clock: session.clock,
-                    progress: session.progress
+                    progress: session.progress, quiescing: session.quiescing(plan)
                 ).run(
                     Backup.Request(
                         plan: plan, sources: replacing, comment: "before promoting restore \(id)", tags: [Manifest.safetyTag],
                         host: session.host, tool: Session.tool))
-                if let failure = failures.values.first { throw failure }
-                if !global.quiet { Output.note("safety bundle \(manifest.id)") }
+                if let failure = made.failures.values.first { throw failure }
+                if !global.quiet { Output.note("safety bundle \(made.manifest.id)") }
             } catch let failure as Failure {
                 throw Failure(
                     failure.code, "the safety bundle could not be made: \(failure.summary)",

@@ -77,6 +77,8 @@ struct ShowCommand: AsyncParsableCommand {
             if source.state == .failed { table.add([source.name, "-", "FAILED", source.failure ?? "", "", ""]) }
         }
         lines += ["", table.text()]
+        let group = GroupText.details(manifest)
+        if !group.isEmpty { lines += [""] + group }
         for source in result.sources ?? [] {
             lines += ["", "\(source.name): \(source.engine)\(source.position.map { ", at \($0)" } ?? "")"]
             lines += source.facts.values.sorted { $0.key < $1.key }.map { "  \(PrintableText.of($0.key)): \($0.value)" }
