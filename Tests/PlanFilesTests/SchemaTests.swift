@@ -30,6 +30,7 @@ struct SchemaTests {
                 ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("objectives", PlanKeys.objectives),
                 ("notify", PlanKeys.notifyChannels + PlanKeys.notify),
             ] + PlanKeys.channels.map { ($0.key, $0.value + PlanKeys.channelReach) }
+            + PlanKeys.transports.map { ($0.key, $0.value) }
         #expect(try keys(plan) == Set(PlanKeys.plan))
         for table in tables { #expect(try keys(plan, ["$defs", table.part]) == Set(table.keys), "\(table.part)") }
     }
