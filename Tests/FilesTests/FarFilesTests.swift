@@ -52,7 +52,9 @@ struct FarFilesTests {
         try local.members.forEach { near.append($0) }
         #expect(far.map(\.displayPath) == near.map(\.displayPath))
         for (left, right) in zip(far, near) {
-            #expect(left.kind == right.kind && left.mode == right.mode && left.userID == right.userID, "\(left.displayPath)")
+            #expect(
+                left.kind == right.kind && left.mode == right.mode && left.userID == right.userID, "\(left.displayPath)"
+            )
             #expect(left.size == right.size && left.modified == right.modified, "\(left.displayPath)")
             #expect(left.sha256 == right.sha256 && left.inode == right.inode, "\(left.displayPath)")
         }
@@ -204,7 +206,8 @@ struct FarFilesTests {
         #expect(await adapter.preflight().filter { $0.state == .failed } == [])
         let (capture, _, report) = try await captured(adapter)
         _ = try await shell(
-            "rm -r /etc/app/sub /srv/data/deep; echo worse >/etc/single.conf; echo new >/srv/data/new; chmod 700 /srv/data")
+            "rm -r /etc/app/sub /srv/data/deep; echo worse >/etc/single.conf; echo new >/srv/data/new; chmod 700 /srv/data"
+        )
         let damaged = try await shell(describe)
 
         let restore = try restore(capture, report, try TemporaryDirectory("scratch"))
@@ -224,7 +227,9 @@ struct FarFilesTests {
 
     /// Lines, without the time of the mount point, whose folder has had guests.
     private static func lines(_ text: String) -> [String] {
-        text.split(separator: "\n").map { $0.hasPrefix("srv/data d ") ? $0.split(separator: " ").prefix(5).joined() : String($0) }
+        text.split(separator: "\n").map {
+            $0.hasPrefix("srv/data d ") ? $0.split(separator: " ").prefix(5).joined() : String($0)
+        }
     }
 }
 

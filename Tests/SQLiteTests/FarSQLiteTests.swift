@@ -23,7 +23,9 @@ struct FarSQLiteTests {
         try await holder.writeWithoutTransaction { try $0.execute(sql: "INSERT INTO notes VALUES(9999, 'last', NULL)") }
         let sink = MemoryCapture()
         let report = try await adapter.capture(into: sink)
-        try await holder.writeWithoutTransaction { try $0.execute(sql: "INSERT INTO notes VALUES(10000, 'later', NULL)") }
+        try await holder.writeWithoutTransaction {
+            try $0.execute(sql: "INSERT INTO notes VALUES(10000, 'later', NULL)")
+        }
         try holder.close()
         let copy = SQLiteFixture.Copy(
             report: report, bytes: sink.bytes("database") ?? [], fileName: "app.db")

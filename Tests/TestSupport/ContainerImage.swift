@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-public import Domain
+import Domain
 
 /// Root file systems for containers, made of this host's own programs and the libraries that they need: nothing is
 /// downloaded, and what runs in a container is what Debian has.
@@ -38,7 +38,8 @@ public enum ContainerImage: String, Sendable {
             FileManager.default.isExecutableFile(atPath: "/usr/lib/postgresql/\($0)/bin/initdb")
         }
         guard let newest = usable.max(by: { (Int($0) ?? 0) < (Int($1) ?? 0) }) else {
-            throw Failure(.programMissing, "no PostgreSQL server is installed: run scripts/install-dependencies servers")
+            throw Failure(
+                .programMissing, "no PostgreSQL server is installed: run scripts/install-dependencies servers")
         }
         return "/usr/lib/postgresql/\(newest)"
     }
@@ -67,7 +68,8 @@ public enum ContainerImage: String, Sendable {
             for folder, _, names in os.walk(tree):
                 for name in names:
                     path = os.path.join(folder, name)
-                    if not os.path.exists(path): continue
+                    # Just-in-time compilation would bring all of LLVM along.
+                    if not os.path.exists(path) or "llvmjit" in name or "/bitcode/" in path: continue
                     add(path)
                     if "/bin/" in path or ".so" in name: needs(path)
         with tarfile.open(target, "w") as archive:

@@ -19,7 +19,7 @@ public final class ThrowawayEngine: Sendable {
     public let environment: [String: String]
     private let folder: String
     private let process: Process
-    private let lifeline: Mutex<FileHandle?>
+    private let lifeline: FileHandle
     private let images = Mutex<Set<String>>([])
 
     /// Starts it.
@@ -57,7 +57,7 @@ public final class ThrowawayEngine: Sendable {
                     "--ip6tables=false", "--bridge=none", "--exec-opt", "native.cgroupdriver=cgroupfs",
                     "--default-ulimit", "nofile=4096:4096", "--default-ulimit", "nproc=4096:4096",
                 ], log: folder + "/log", removing: folder)
-            (self.process, self.lifeline) = (process, Mutex(lifeline))
+            (self.process, self.lifeline) = (process, lifeline)
         case .podman:
             // runc and cgroupfs: crun refuses hosts with both versions of cgroups. The limits are what a container without
             // CAP_SYS_RESOURCE may set.
@@ -89,15 +89,16 @@ public final class ThrowawayEngine: Sendable {
                 "/usr/bin/env",
                 variables + [
                     "/bin/sh", "-c",
-                    "trap '\"$1\" rm --force --time 0 --all; exit' TERM; while :; do sleep 1 & wait; done", "sh", podman,
+                    "trap '\"$1\" rm --force --time 0 --all; exit' TERM; while :; do sleep 1 & wait; done", "sh",
+                    podman,
                 ], log: folder + "/log", removing: folder)
-            (self.process, self.lifeline) = (process, Mutex(lifeline))
+            (self.process, self.lifeline) = (process, lifeline)
         }
     }
 
     deinit {
         // The guard beside the server sees the end of its pipe and stops it.
-        try? lifeline.withLock { $0 }?.close()
+        try? lifeline.close()
         process.waitUntilExit()
     }
 

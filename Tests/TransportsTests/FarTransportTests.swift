@@ -17,7 +17,6 @@ struct FarTransportTests {
     func contract(_ shell: String) async throws {
         var carrier = ShellCarrier(shellName: shell)
         if shell == "busybox" {
-            guard FileManager.default.isExecutableFile(atPath: "/bin/busybox") else { return }
             carrier.connection = "shift; exec busybox sh \"$@\""
         }
         try await TransportContract(transport: FarTransport(carrier)) { command in
@@ -61,7 +60,7 @@ struct FarTransportTests {
 
     @Test("an output that looks like the end of another run is an output")
     func forgery() async throws {
-        let text = "\nsalvor-end-0123456789abcdef 000\n"
+        let text = "\u{1e}salvor-end-0123456789abcdef 000\n"
         #expect(try await far().output(of: Program("printf", ["%s", text])) == Array(text.utf8))
     }
 

@@ -106,7 +106,10 @@ struct KubernetesTests {
         let redis = try ThrowawayRedis()
         let transport = cluster.transport(named)
         let place = try await transport.reach(host: "localhost", port: redis.port) { place in
-            for _ in 0..<3 { #expect(try await FarTransportTests.ask(place, "PING\r\n") == "+PONG\r\n") }
+            for _ in 0..<3 {
+                let answer = try await FarTransportTests.ask(place, "PING\r\n")
+                #expect(answer == "+PONG\r\n")
+            }
             return place
         }
         await #expect(throws: Failure.self) { _ = try await FarTransportTests.ask(place, "PING\r\n") }

@@ -42,7 +42,8 @@ extension PlanReader {
         }
         let own = pairs.filter { !PlanKeys.source.contains($0.key) }
         return SourceSettings(
-            name: name, adapter: adapter, transport: try TransportReader.read(reader), settings: .mapping(own, mark), mark: mark,
+            name: name, adapter: adapter, transport: try TransportReader.read(reader), settings: .mapping(own, mark),
+            mark: mark,
             timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
             isIndex: try isIndex(reader, adapter))

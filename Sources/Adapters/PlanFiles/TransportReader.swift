@@ -138,7 +138,8 @@ enum TransportReader {
         var user = try part.optional("user")
         if let at = host.lastIndex(of: "@") {
             guard user == nil, at != host.startIndex else {
-                throw part.failure("host", "names a user twice or none", hint: "Write 'user@host', or 'user' and 'host'.")
+                throw part.failure(
+                    "host", "names a user twice or none", hint: "Write 'user@host', or 'user' and 'host'.")
             }
             user = String(host[..<at])
             host = try part.word("host", String(host[host.index(after: at)...]))

@@ -19,7 +19,8 @@ struct FarScratch: Sendable {
         let script = "umask 077; mkdir -- \"$1\" && cat >\"$1/redis.conf\" && sync"
         _ = try await transport.output(
             of: Program("sh", ["-c", script, "salvor", directory]), input: Array(configuration.utf8))
-        let program = Program("sh", ["-c", "umask 077; cat >\"$1/dump.rdb\" && wc -c <\"$1/dump.rdb\"", "salvor", directory])
+        let program = Program(
+            "sh", ["-c", "umask 077; cat >\"$1/dump.rdb\" && wc -c <\"$1/dump.rdb\"", "salvor", directory])
         let (text, exit) = try await transport.run(program) { pipes in
             try await Blocking.run {
                 let file = open(dump, O_RDONLY | O_CLOEXEC)

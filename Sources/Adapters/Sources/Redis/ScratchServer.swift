@@ -193,7 +193,8 @@ struct ScratchServer: Sendable {
         let directory = directory
         let farLog = try await far?.log()
         return try await Blocking.run {
-            let log = farLog.map { Data($0) } ?? FileManager.default.contents(atPath: directory + "/redis.log") ?? Data()
+            let log =
+                farLog.map { Data($0) } ?? FileManager.default.contents(atPath: directory + "/redis.log") ?? Data()
             let lines = String(decoding: log.suffix(8 << 10), as: UTF8.self).split(whereSeparator: \.isNewline)
             // Lines read `12:M 21 Nov 2026 02:00:03.123 # words`; warnings carry the #.
             let words = lines.suffix(12).compactMap { line in

@@ -29,7 +29,9 @@ extension ContainerCarrier {
         var NetworkSettings: Settings?
 
         var addresses: [String] {
-            let all = [NetworkSettings?.IPAddress] + (NetworkSettings?.Networks ?? [:]).sorted { $0.key < $1.key }
+            let all =
+                [NetworkSettings?.IPAddress]
+                + (NetworkSettings?.Networks ?? [:]).sorted { $0.key < $1.key }
                 .map(\.value.IPAddress)
             return all.compactMap { $0 }.filter { !$0.isEmpty }
         }
@@ -41,7 +43,8 @@ extension ContainerCarrier {
         let text = try await asked(client(["inspect", "--type", "container", try await container()]))
         let list: [Inspected]
         do { list = try JSONDecoder().decode([Inspected].self, from: Data(text.utf8)) } catch {
-            throw Failure(.sourceUnreachable, "\(description): '\(engine) inspect' printed something else than expected")
+            throw Failure(
+                .sourceUnreachable, "\(description): '\(engine) inspect' printed something else than expected")
         }
         guard let container = list.first, container.State.Running != false else {
             throw Failure(

@@ -63,6 +63,11 @@ final class FarPipes: ProgramPipes {
     /// Whether standard output ended.
     var isAtEnd: Bool { state.withLock { $0.isAtEnd } }
 
+    /// What came before the far shell's first word, which is what a client says that prints its complaints there.
+    var noise: String {
+        state.withLock { String(decoding: $0.bytes[$0.start..<$0.end].suffix(4096), as: UTF8.self) }
+    }
+
     /// Sends the words and waits for the far shell's answer. Blocks.
     func begin(_ opening: [UInt8]) throws -> Beginning {
         do { try opening.withUnsafeBytes { try pipes.write($0) } } catch is Failure {
@@ -93,7 +98,7 @@ final class FarPipes: ProgramPipes {
         try state.withLock { state in
             while true {
                 // The last bytes may be the far shell's; they are held back until more come.
-                let ready = state.count - (state.status == nil && !state.isAtEnd ? farProtocol.endingLength : 0)
+                let ready = state.count - (state.isAtEnd ? 0 : heldBack(state))
                 if ready > 0 {
                     let count = min(ready, buffer.count)
                     state.bytes.withUnsafeBytes {
@@ -106,6 +111,19 @@ final class FarPipes: ProgramPipes {
                 try state.fill(pipes)
                 if state.isAtEnd { takeEnding(&state) }
             }
+        }
+    }
+
+    /// How many of the last bytes may be the beginning of the far shell's last words.
+    private func heldBack(_ state: State) -> Int {
+        let ending = farProtocol.ending
+        let window = max(state.start, state.end - farProtocol.endingLength)..<state.end
+        return state.bytes.withUnsafeBufferPointer { bytes in
+            for first in window where bytes[first] == FarProtocol.separator {
+                let count = state.end - first
+                if (0..<min(count, ending.count)).allSatisfy({ bytes[first + $0] == ending[$0] }) { return count }
+            }
+            return 0
         }
     }
 

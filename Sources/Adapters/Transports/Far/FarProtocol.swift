@@ -26,8 +26,10 @@ struct FarProtocol: Sendable {
     /// The first words on standard output; a word and a newline follow.
     var beginning: [UInt8] { Array("salvor-begin-\(mark) ".utf8) }
 
-    /// The last bytes on standard output, less three digits and a newline.
-    var ending: [UInt8] { Array("\nsalvor-end-\(mark) ".utf8) }
+    /// The last bytes on standard output, less three digits and a newline. They begin with a byte (a record separator)
+    /// that nobody ends an answer with, so that only what may be the end is held back, and never an answer.
+    var ending: [UInt8] { [Self.separator] + Array("salvor-end-\(mark) ".utf8) }
+    static let separator: UInt8 = 0x1e
 
     /// How many bytes the last words have.
     var endingLength: Int { ending.count + 4 }
@@ -35,7 +37,9 @@ struct FarProtocol: Sendable {
     /// What goes to the far shell's standard input before the program's own.
     func opening(_ name: String, _ arguments: [String], _ environment: [String: String]) -> [UInt8] {
         var lines = [script]
-        for (key, value) in environment.sorted(by: { $0.key < $1.key }) { lines.append(Self.line("e", "\(key)=\(value)")) }
+        for (key, value) in environment.sorted(by: { $0.key < $1.key }) {
+            lines.append(Self.line("e", "\(key)=\(value)"))
+        }
         for word in [name] + arguments { lines.append(Self.line("a", word)) }
         lines.append(".")
         return Array((lines.joined(separator: "\n") + "\n").utf8)
@@ -44,9 +48,8 @@ struct FarProtocol: Sendable {
     /// A line that ends whatever has the mark in its environment: TERM, and KILL for what is there five seconds later.
     func ending(afterSeconds seconds: Int = 5) -> [UInt8] {
         let look = """
-            salvor_found() { salvor_p=; for salvor_d in /proc/[0-9]*; do \
-            if grep -qs \(mark) "$salvor_d/environ"; then salvor_p="$salvor_p ${salvor_d#/proc/}"; fi; done; \
-            [ -n "$salvor_p" ]; }
+            salvor_found() { salvor_p=; for salvor_d in $(grep -ls \(mark) /proc/[0-9]*/environ 2>/dev/null); do \
+            salvor_d=${salvor_d#/proc/}; salvor_p="$salvor_p ${salvor_d%/*}"; done; [ -n "$salvor_p" ]; }
             """
         let end = """
             salvor_t=0; while salvor_found; do if [ $salvor_t -ge \(seconds) ]; then kill -KILL $salvor_p; \
@@ -65,7 +68,7 @@ struct FarProtocol: Sendable {
         done; unset salvor salvor_l salvor_v; \
         if ! command -v "$1" >/dev/null 2>&1; then echo "salvor-begin-\(mark) missing"; exit 127; fi; \
         echo "salvor-begin-\(mark) started"; export SALVOR_RUN=\(mark); "$@"; salvor_s=$?; \
-        printf '\\nsalvor-end-\(mark) %03d\\n' $salvor_s; exit $salvor_s
+        printf '\\036salvor-end-\(mark) %03d\\n' $salvor_s; exit $salvor_s
         """
     }
 

@@ -22,20 +22,20 @@ public struct FarTransport: Transport {
         let opening = farProtocol.opening(program.name, program.arguments, program.environment)
         let client = try await carrier.shell()
         let box = PipesBox()
+        let (outcome, exit): (Outcome<Result>, ProgramExit)
         do {
-            let (outcome, exit) = try await local.run(client) { pipes -> Outcome<Result> in
+            (outcome, exit) = try await local.run(client) { pipes in
                 let far = FarPipes(pipes, farProtocol)
                 box.pipes = far
                 switch try await Blocking.run({ try far.begin(opening) }) {
                 case .missing: return .missing
-                case .silent: return .silent
+                case .silent: return .silent(far.noise)
                 case .started: break
                 }
                 let result = try await body(far)
                 try await Blocking.run { try far.drain() }
                 return .done(result, far.status)
             }
-            return try await conclude(program, outcome, exit, farProtocol)
         } catch {
             // The client is gone, which the far program may not notice.
             if box.pipes != nil { await end(farProtocol) }
@@ -46,6 +46,7 @@ public struct FarTransport: Transport {
             }
             throw error
         }
+        return try await conclude(program, outcome, exit, farProtocol)
     }
 
     private func conclude<Result: Sendable>(
@@ -56,13 +57,15 @@ public struct FarTransport: Transport {
             throw Failure(
                 .programMissing, "\(description) has no program '\(program.name)'",
                 hint: "Install it there, where the source is, or name its full path.")
-        case .silent:
+        case .silent(let noise):
             await carrier.forget()
-            throw carrier.failure(exit)
+            throw carrier.failure(
+                ProgramExit(status: exit.status, standardError: noise + "\n" + exit.standardError))
         case .done(let result, let status):
             // Zero counts only when the client agrees: it may know of a loss that the far shell does not.
             guard let status, status != 0 || exit.isSuccess else {
                 await carrier.forget()
+                if status == nil { await end(farProtocol) }
                 throw lost(program, exit)
             }
             return (
@@ -107,6 +110,7 @@ public struct FarTransport: Transport {
 /// What came of a far program.
 private enum Outcome<Result: Sendable>: Sendable {
     case missing
-    case silent
+    /// With what the client printed.
+    case silent(String)
     case done(Result, Int32?)
 }

@@ -58,7 +58,9 @@ extension KubernetesCarrier {
             let words = line.split(separator: " ")
             if words.count >= 5, words[0] == "Forwarding", words[3] == "->",
                 let port = words[2].split(separator: ":").last.flatMap({ Int($0) })
-            { return port }
+            {
+                return port
+            }
         }
         return nil
     }

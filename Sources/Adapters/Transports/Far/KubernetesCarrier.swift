@@ -59,7 +59,8 @@ struct KubernetesCarrier: Carrier {
             guard exit.isSuccess else { throw failure(exit) }
             let pods: [PodStatus]
             do { pods = try PodStatus.read(bytes) } catch {
-                throw Failure(.sourceUnreachable, "\(description): 'kubectl get pods' printed something else than expected")
+                throw Failure(
+                    .sourceUnreachable, "\(description): 'kubectl get pods' printed something else than expected")
             }
             let pod = try one(of: pods)
             return Target(pod: pod.metadata.name, container: try container(of: pod))
@@ -133,13 +134,17 @@ struct KubernetesCarrier: Carrier {
                 "Check the user of the kubeconfig, or the service account's token."
             ),
             (
-                "namespaces \"", .sourceUnreachable, "there is no such namespace", "Correct 'namespace' of the transport."
+                "namespaces \"", .sourceUnreachable, "there is no such namespace",
+                "Correct 'namespace' of the transport."
             ),
             (
                 "(notfound)", .sourceUnreachable, "there is no such pod",
                 "Pods of deployments change their names: give a 'selector' instead."
             ),
-            ("does not exist", .sourceUnreachable, "the kubeconfig lacks it\(said)", "Correct 'context' or 'kubeconfig'."),
+            (
+                "does not exist", .sourceUnreachable, "the kubeconfig lacks it\(said)",
+                "Correct 'context' or 'kubeconfig'."
+            ),
             (
                 "connection to the server", .sourceUnreachable, "the API server does not answer\(said)",
                 "Is 'kubeconfig' right? Inside a pod, is its service account's token mounted?"
@@ -160,7 +165,8 @@ struct KubernetesCarrier: Carrier {
                 "Salvor needs a POSIX shell beside the source; use an image that has one."
             ),
             (
-                "container not found", .sourceUnreachable, "the container is not running", "Look with 'kubectl get pods'."
+                "container not found", .sourceUnreachable, "the container is not running",
+                "Look with 'kubectl get pods'."
             ),
         ]
         return known(exit, table) ?? unknown(exit, hint: "Look with 'kubectl get pods' and 'kubectl describe pod'.")

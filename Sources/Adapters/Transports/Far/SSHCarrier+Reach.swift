@@ -24,10 +24,9 @@ extension SSHCarrier {
                         if String(decoding: line, as: UTF8.self).contains(": open confirm ") { isReady() }
                     }
                 ) { pipes in
-                    await SocketPump.run(socket, SocketPump.FarEnd(LocalPipes(child: pipes)))
-                    // The caller may be gone while ssh waits for the far side.
-                    if !socket.isHungUp(within: 0) { return }
-                    throw CancellationError()
+                    // A caller that is gone while ssh still waits for the far side ends it.
+                    let isFarEnd = await SocketPump.run(socket, SocketPump.FarEnd(LocalPipes(child: pipes)))
+                    if !isFarEnd { throw CancellationError() }
                 }
                 let text = String(decoding: exit.standardError, as: UTF8.self).split(whereSeparator: \.isNewline)
                     .filter { !$0.hasPrefix("debug") }.joined(separator: "\n")

@@ -14,7 +14,8 @@ struct SSHCarrier: Carrier {
     var description: String { "ssh:\(settings.host)" }
 
     func shell() async throws -> Program {
-        Program("ssh", options(logLevel: "ERROR") + ["--", settings.host, FarProtocol.shellWords], environment: environment)
+        Program(
+            "ssh", options(logLevel: "ERROR") + ["--", settings.host, FarProtocol.shellWords], environment: environment)
     }
 
     func forget() async {}
@@ -23,7 +24,8 @@ struct SSHCarrier: Carrier {
     func options(logLevel: String) -> [String] {
         var options = [
             "BatchMode=yes", "StrictHostKeyChecking=yes", "UpdateHostKeys=no", "ConnectTimeout=15",
-            "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=\(logLevel)", "ForwardAgent=no", "ForwardX11=no",
+            "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=\(logLevel)", "ForwardAgent=no",
+            "ForwardX11=no",
             "PermitLocalCommand=no", "RequestTTY=no", "ControlMaster=no", "ControlPath=none", "EscapeChar=none",
             "Compression=no",
         ]
@@ -44,7 +46,8 @@ struct SSHCarrier: Carrier {
     func failure(_ exit: ProgramExit) -> Failure {
         let table: [(text: String, code: Failure.Code, problem: String, hint: String)] = [
             (
-                "remote host identification has changed", .sourceDenied, "the host shows another key than the known one",
+                "remote host identification has changed", .sourceDenied,
+                "the host shows another key than the known one",
                 "Find out why before anything else; if it was meant, replace its line in known_hosts."
             ),
             (
@@ -64,7 +67,10 @@ struct SSHCarrier: Carrier {
                 "Correct 'host' of the transport."
             ),
             ("connection refused", .sourceUnreachable, "nothing listens there", "Is sshd running, and the port right?"),
-            ("timed out", .sourceUnreachable, "the host does not answer", "Is it up, and does a firewall let us through?"),
+            (
+                "timed out", .sourceUnreachable, "the host does not answer",
+                "Is it up, and does a firewall let us through?"
+            ),
             ("no route to host", .sourceUnreachable, "there is no way to the host", "Is the network up?"),
             ("connection closed", .sourceUnreachable, "the host closed the connection", "Look into its sshd's log."),
             ("connection reset", .sourceUnreachable, "the host closed the connection", "Look into its sshd's log."),

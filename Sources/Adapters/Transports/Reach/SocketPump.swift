@@ -31,8 +31,10 @@ enum SocketPump {
     }
 
     /// Works until the far side has sent its last byte, or this side is gone in both directions; then `socket` is ended.
-    static func run(_ socket: OwnedSocket, _ far: FarEnd) async {
-        let (events, event) = AsyncStream<Void>.makeStream()
+    /// Returns whether it was the far side.
+    @discardableResult
+    static func run(_ socket: OwnedSocket, _ far: FarEnd) async -> Bool {
+        let (events, event) = AsyncStream<Bool>.makeStream()
         let done = SharedFlag()
         Task {
             // Neither loop throws.
@@ -41,7 +43,7 @@ enum SocketPump {
                 far.endWriting()
                 while !done.isSet, !socket.isHungUp(within: 500) {}
             }
-            event.finish()
+            event.yield(false)
         }
         Task {
             // As above.
@@ -49,15 +51,17 @@ enum SocketPump {
                 loop(far.read, socket.write)
                 socket.endWriting()
             }
-            event.finish()
+            event.yield(true)
         }
-        await withTaskCancellationHandler {
-            for await _ in events {}
+        let isFarEnd = await withTaskCancellationHandler {
+            for await isFar in events { return isFar }
+            return false
         } onCancel: {
             event.finish()
         }
         done.set()
         socket.end()
+        return isFarEnd
     }
 
     private static func loop(

@@ -148,9 +148,10 @@ struct FarCapture: Sendable {
         let program = FarHost.program(
             "tar",
             [
-                "--create", "--file=-", "--format=posix", "--no-recursion", "--null", "--verbatim-files-from",
-                "--files-from=-", "--sparse", "--xattrs", "--xattrs-include=*", "--acls",
+                "--create", "--file=-", "--format=posix", "--sparse", "--xattrs", "--xattrs-include=*",
                 "--quoting-style=literal", "--directory=/",
+                // These count for the names after them only.
+                "--no-recursion", "--null", "--verbatim-files-from", "--files-from=-",
             ])
         let (_, exit) = try await host.transport.run(program) { pipes in
             async let fed: Void = Blocking.run {

@@ -129,5 +129,7 @@ private final class FarOutcomeBox: Sendable {
 
 extension String {
     /// Without newlines at the end.
-    var trimmingNewlines: String { String(self[..<(lastIndex { !$0.isNewline }.map { index(after: $0) } ?? startIndex)]) }
+    var trimmingNewlines: String {
+        String(self[..<(lastIndex { !$0.isNewline }.map { index(after: $0) } ?? startIndex)])
+    }
 }

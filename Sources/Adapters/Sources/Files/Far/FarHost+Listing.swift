@@ -70,7 +70,7 @@ struct FarComplaints: Sendable {
             ]
             if let found = endings.first(where: { words.hasSuffix($0.ending) }) {
                 self[keyPath: found.kind].insert(Self.path(words.dropLast(found.ending.count)))
-            } else if let at = words.range(of: ": File shrank by ") {
+            } else if let at = words.firstRange(of: ": File shrank by ") {
                 changed.insert(Self.path(words[..<at.lowerBound]))
             } else {
                 other.append(String(words))

@@ -64,6 +64,7 @@ final class FarPacker {
                     throw Failure(
                         .sourceFailed, "the far 'tar' sent '\(PathText.display(header.path))', which was not asked for")
                 }
+                Self.takeAccessLists(&header)
                 // Else the name of whoever has the number here would be put in.
                 if header.userName.isEmpty { header.userName = Array(String(header.userID).utf8) }
                 if header.groupName.isEmpty { header.groupName = Array(String(header.groupID).utf8) }
@@ -72,6 +73,20 @@ final class FarPacker {
             }
         }
         try advance(to: nil)
+    }
+
+    /// GNU tar sends access control lists as extended attributes too, with numbers in the place of names.
+    private static func takeAccessLists(_ header: inout TarHeader) {
+        header.attributes.removeAll { attribute in
+            if attribute.name.elementsEqual("system.posix_acl_access".utf8) {
+                header.accessACL = attribute.value
+            } else if attribute.name.elementsEqual("system.posix_acl_default".utf8) {
+                header.defaultACL = attribute.value
+            } else {
+                return false
+            }
+            return true
+        }
     }
 
     /// Writes the end; returns the length of the archive.

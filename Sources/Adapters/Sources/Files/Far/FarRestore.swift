@@ -98,7 +98,8 @@ struct FarRestore: Sendable {
         if live.isInside {
             plan.steps.append(
                 .init(
-                    "promote", "move what is in \(root.path) to \(place.before), and the copy's files in", command: "mv"))
+                    "promote", "move what is in \(root.path) to \(place.before), and the copy's files in", command: "mv"
+                ))
             plan.replaces.append("everything in the mount point \(root.path)")
             plan.warnings.append("'\(root.path)' is a mount point: its files are exchanged one after the other")
         } else if live.kind != "none" {

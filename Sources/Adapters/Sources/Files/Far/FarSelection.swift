@@ -45,12 +45,12 @@ struct FarSelection {
                 return
             }
             guard try isStorable(bytes, entry, &notices) else { return }
-            for above in waiting { try visit(above.path, above.entry, root, visit) }
+            for above in waiting { try show(above.path, above.entry, root, visit) }
             waiting.removeAll()
             if isDirectory, options.oneFileSystem, entry.device != device {
                 notices.add("'/\(PathText.display(bytes))' is another file system: what is in it is not stored")
             }
-            try visit(bytes, entry, root, visit)
+            try show(bytes, entry, root, visit)
         }
         self.notices = notices
     }
@@ -71,7 +71,7 @@ struct FarSelection {
         return false
     }
 
-    private func visit(
+    private func show(
         _ path: [UInt8], _ entry: FarListing.Entry, _ root: Int, _ visit: (WalkedFile) throws -> Void
     ) throws {
         try path.withUnsafeBufferPointer {

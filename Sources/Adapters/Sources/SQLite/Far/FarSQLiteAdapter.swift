@@ -118,7 +118,9 @@ struct FarSQLiteAdapter: SourceAdapter {
             """, [folder, settings.path, String(settings.busyTimeoutSeconds * 1000)])
         guard made.count == 5, let size = UInt64(made[0]), let user = UInt32(made[1]), let group = UInt32(made[2]),
             let mode = UInt32(made[3], radix: 8)
-        else { throw Failure(.sourceFailed, "\(transport.description): the copy of '\(settings.path)' is not told right") }
+        else {
+            throw Failure(.sourceFailed, "\(transport.description): the copy of '\(settings.path)' is not told right")
+        }
         let copy = try await fetch("\(folder)/copy", size: size, journalMode: made[4].lowercased())
         return (copy, Original(user: user, group: group, mode: mode))
     }

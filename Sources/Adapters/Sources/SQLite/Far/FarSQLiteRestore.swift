@@ -120,7 +120,8 @@ extension FarSQLiteAdapter {
     func verify(_ restore: SourceRestore, journal: any RestoreJournal) async throws -> [FactComparison] {
         let record = try await SQLiteRecord.read(journal)
         let swap = FarSwap(record.target, restore.restoreID)
-        let words = record.phase == .staged ? try await words("stat -c '%i %s' -- \"$1\"", [swap.staged], .restoreFailed) : []
+        let words =
+            record.phase == .staged ? try await words("stat -c '%i %s' -- \"$1\"", [swap.staged], .restoreFailed) : []
         guard words.count == 2, UInt64(words[0]) == record.new, let size = UInt64(words[1]) else {
             throw Failure(.restoreFailed, "nothing is staged for '\(wantedPath(restore))'", hint: "Restore again.")
         }
@@ -140,7 +141,9 @@ extension FarSQLiteAdapter {
         case .promoted: return
         case .staged:
             let said = try await words(FarSwap.calm, [record.target], .restoreBlocked)
-            if !said.isEmpty { await journal.note("the live database is kept as it is: \(said.joined(separator: " "))") }
+            if !said.isEmpty {
+                await journal.note("the live database is kept as it is: \(said.joined(separator: " "))")
+            }
             record.old = try await survey(record.target).inode
             record.phase = .promoting
             try await record.write(to: journal)
