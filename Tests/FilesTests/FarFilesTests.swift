@@ -88,7 +88,7 @@ struct FarFilesTests {
         let server = try await ThrowawaySSH.start()
         let fixture = try TreeFixture()
         try fixture.fillWithEverything()
-        let adapter = try adapter(server.transport(), [fixture.root])
+        let adapter = try adapter(server.transport(), [fixture.root], ["devices": ["store"]])
         let (base, full, _) = try await captured(adapter)
         let (_, quiet, _) = try await captured(adapter, base: base)
         #expect(quiet.members.count == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 import Foundation
+import Glibc
 import Synchronization
 import Transports
 
@@ -71,6 +72,7 @@ public final class ThrowawayEngine: Sendable {
                 runtime="runc"
                 cgroup_manager="cgroupfs"
                 events_logger="file"
+                tmp_dir="\(folder)/tmp"
 
                 """.utf8
             ).write(to: URL(fileURLWithPath: folder + "/containers.conf"))
@@ -141,6 +143,16 @@ public final class ThrowawayEngine: Sendable {
             kind == .docker ? .docker(settings) : .podman(settings), environment: environment)
     }
 
-    /// Ends a container at once.
-    public func kill(_ container: String) async throws { try await run("kill", container) }
+    /// Ends a container at once: its first process is killed, and with it all others.
+    ///
+    /// - Parameter waits: until the engine knows; it may not while somebody holds the output of a program in it.
+    public func kill(_ container: String, waits: Bool = true) async throws {
+        guard let pid = Int32(try await run("inspect", "--format", "{{.State.Pid}}", container)), pid > 1 else { return }
+        guard Glibc.kill(pid, SIGKILL) == 0, waits else { return }
+        for _ in 0..<200 {
+            if try await run("inspect", "--format", "{{.State.Running}}", container) == "false" { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw Failure(.internalError, "container \(container) does not end")
+    }
 }

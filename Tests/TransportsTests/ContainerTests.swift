@@ -84,7 +84,7 @@ struct ContainerTests {
         let failure = try await #require(throws: Failure.self) {
             _ = try await transport.run(Program("sh", ["-c", "echo up; yes"])) { pipes in
                 _ = try await TransportContract.readUntil(pipes, "up")
-                try await engine.kill("mortal")
+                try await engine.kill("mortal", waits: false)
                 return try await Blocking.run { try pipes.forEachChunk { _ in } }
             }
         }
