@@ -84,7 +84,7 @@ let package = Package(
         ring("Wrappers", "Compression", ["ByteStreams", "CZstd"]),
         ring("Wrappers", "Encryption", ["ByteStreams", "CGpgme", "Programs"]),
         ring("Wrappers", "FileSystem", ["ByteStreams", "CLinux"]),
-        ring("Wrappers", "Programs", ["ByteStreams", subprocess, systemPackage]),
+        ring("Wrappers", "Programs", ["ByteStreams", "CLinux", subprocess, systemPackage]),
         ring("Wrappers", "Transfer", ["ByteStreams", "CCurl"]),
 
         // Adapters: what connects the ports to the world.

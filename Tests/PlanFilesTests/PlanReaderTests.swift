@@ -109,10 +109,10 @@ struct PlanReaderTests {
             "mistyped source key", smallPlan().replacingOccurrences(of: "adapter:", with: "adaptor:"),
             "p.yaml:5: 'sources[0].adaptor' is unknown", "Did you mean 'adapter'?"),
         Mistake(
-            "transport of a later version",
-            smallPlan().replacingOccurrences(of: "adapter: files", with: "adapter: files, transport: {docker: db}"),
-            "p.yaml:5: 'sources[0].transport' 'docker' is not supported by this version",
-            "Supported: local. Run salvor beside the source, where its client tools and sockets are."),
+            "transport without an object",
+            smallPlan().replacingOccurrences(of: "adapter: files", with: "adapter: files, transport: docker"),
+            "p.yaml:5: 'sources[0].transport' 'docker' does not say what to reach",
+            "Write it so: {docker: CONTAINER}."),
         Mistake(
             "mistyped transport",
             smallPlan().replacingOccurrences(of: "adapter: files", with: "adapter: files, transport: locl"),

@@ -21,7 +21,7 @@ struct SchemaTests {
     @Test("the plan schema has exactly the keys the reader allows")
     func planKeys() throws {
         let plan = try schema("plan.schema.json")
-        let tables: [(part: String, keys: [String])] =
+        var tables: [(part: String, keys: [String])] =
             [
                 ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
                 ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
@@ -30,7 +30,9 @@ struct SchemaTests {
                 ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("quiesce", PlanKeys.quiesce),
                 ("objectives", PlanKeys.objectives),
                 ("notify", PlanKeys.notifyChannels + PlanKeys.notify),
-            ] + PlanKeys.channels.map { ($0.key, $0.value + PlanKeys.channelReach) }
+            ]
+        for (name, keys) in PlanKeys.channels { tables.append((name, keys + PlanKeys.channelReach)) }
+        for (name, keys) in PlanKeys.transports { tables.append((name, keys)) }
         #expect(try keys(plan) == Set(PlanKeys.plan))
         for table in tables { #expect(try keys(plan, ["$defs", table.part]) == Set(table.keys), "\(table.part)") }
     }

@@ -137,11 +137,12 @@ struct SQLiteCaptureTests {
         await #expect(throws: Failure.self) { _ = try await fixture.capture() }
     }
 
-    @Test("a database of another host is refused clearly")
+    @Test("a far side without the program is told")
     func far() async throws {
         let fixture = try SQLiteFixture()
         let adapter = try fixture.adapter(transport: FarTransport())
-        #expect(await adapter.preflight().first?.detail.contains("docker:db") == true)
+        #expect(await adapter.preflight().first?.detail == "nothing runs here")
+        #expect(await adapter.preflight().first?.state == .failed)
     }
 
     @Test("an exclusive lock is a clear failure after the time-out")

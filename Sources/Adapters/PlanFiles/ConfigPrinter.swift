@@ -64,9 +64,7 @@ public enum ConfigPrinter {
 
     private static func source(_ source: SourceSettings) -> Node {
         var pairs = [("name", text(source.name)), ("adapter", text(source.adapter))]
-        switch source.transport {
-        case .local: pairs.append(("transport", text("local")))
-        }
+        pairs.append(("transport", TransportPrinter.node(source.transport)))
         if let limit = source.timeLimit { pairs.append(("time-limit", text(PlanDuration.text(limit)))) }
         if source.retries > 0 {
             pairs.append(("retries", text(String(source.retries))))

@@ -15,6 +15,14 @@ enum PlanKeys {
     static let encryption = ["recipients", "signer", "prove"]
     /// Beside these, a source has its adapter's keys.
     static let source = ["name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index", "freeze"]
+    /// The kinds of transport, and what the mapping of each may have.
+    static let transports = [
+        "docker": ["container", "user", "engine"],
+        "podman": ["container", "user", "engine"],
+        "compose": ["project", "service", "user", "engine"],
+        "kubernetes": ["namespace", "pod", "selector", "container", "context", "kubeconfig"],
+        "ssh": ["host", "user", "port", "identity", "known-hosts"],
+    ]
     /// What a plan's or a policy's mapping may have; `policy` only in a plan, and then alone.
     static let retention = ["policy"] + retentionRules + ["minimum-good", "minimum-proof", "grace", "tags"]
     /// What a tag may have.

@@ -42,7 +42,8 @@ extension PlanReader {
         }
         let own = pairs.filter { !PlanKeys.source.contains($0.key) }
         return SourceSettings(
-            name: name, adapter: adapter, transport: try transport(reader), settings: .mapping(own, mark), mark: mark,
+            name: name, adapter: adapter, transport: try TransportReader.read(reader), settings: .mapping(own, mark),
+            mark: mark,
             timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
             isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true)
@@ -69,29 +70,5 @@ extension PlanReader {
                 throw reader.failure(slip, "is unknown", hint: "Did you mean '\(wanted)'?")
             }
         }
-    }
-
-    private func transport(_ reader: ConfigReader) throws -> TransportSettings {
-        guard let node = reader.node("transport") else { return .local }
-        let kind: String
-        switch node {
-        case .scalar(let text, _, _): kind = text
-        case .mapping(let pairs, _) where pairs.count == 1: kind = pairs[0].key
-        default: throw reader.failure("transport", "must be 'local' or a mapping with one kind, such as {docker: NAME}")
-        }
-        if kind == "local" {
-            guard case .scalar = node else { throw reader.failure("transport", "'local' takes nothing more") }
-            return .local
-        }
-        let planned = ["docker", "compose", "podman", "kubernetes", "ssh"]
-        guard planned.contains(kind) else {
-            let nearest = NearestName.of(kind, among: planned + ["local"])
-            throw reader.failure(
-                "transport", "knows no '\(kind)'",
-                hint: nearest.map { "Did you mean '\($0)'?" } ?? "This salvor reaches sources over: local.")
-        }
-        throw reader.failure(
-            "transport", "'\(kind)' is not supported by this version",
-            hint: "Supported: local. Run salvor beside the source, where its client tools and sockets are.")
     }
 }

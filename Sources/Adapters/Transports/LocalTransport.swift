@@ -19,7 +19,7 @@ public struct LocalTransport: Transport {
         do {
             let (result, exit) = try await ChildProgram.run(
                 program.name, program.arguments, environment: program.environment
-            ) { try await body(Pipes(child: $0)) }
+            ) { try await body(LocalPipes(child: $0)) }
             let status: ProgramExit.Status =
                 exit.signal.map { .signalled($0) } ?? .exited(exit.code ?? -1)
             return (
@@ -37,7 +37,8 @@ public struct LocalTransport: Transport {
     }
 }
 
-private struct Pipes: ProgramPipes {
+/// The pipes of a child of this process.
+struct LocalPipes: ProgramPipes {
     let child: ChildPipes
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int { try child.read(into: buffer) }

@@ -44,11 +44,7 @@ struct Session: Sendable {
         registry = AdapterRegistry(
             Adapters.all, secrets: secrets, clock: clock,
             freezeNotes: { FreezeNoteFiles(state, plan: $0.plan, source: $0.name) }
-        ) { settings in
-            switch settings {
-            case .local: transport
-            }
-        }
+        ) { TransportFactory.make($0) }
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
             try GroupRules.check(plan, registry)

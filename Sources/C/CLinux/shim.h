@@ -33,6 +33,12 @@ static inline ssize_t salvor_getdents64(int directory, void *buffer, size_t size
 // glibc has a wrapper for it, behind _GNU_SOURCE.
 static inline int salvor_syncfs(int descriptor) { return (int)syscall(SYS_syncfs, descriptor); }
 
+// glibc has wrappers for both, behind _GNU_SOURCE. They change the calling thread alone.
+static const int SALVOR_CLONE_FS = 0x00000200;
+static const int SALVOR_CLONE_NEWNET = 0x40000000;
+static inline int salvor_setns(int descriptor, int kind) { return (int)syscall(SYS_setns, descriptor, kind); }
+static inline int salvor_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }
+
 // makedev(3), major(3) and minor(3) are macros.
 static inline uint64_t salvor_makedev(uint32_t major, uint32_t minor) {
     return ((uint64_t)(major & 0xfffff000u) << 32) | ((uint64_t)(major & 0xfffu) << 8)

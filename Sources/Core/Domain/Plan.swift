@@ -164,11 +164,6 @@ public struct SourceSettings: Sendable {
     }
 }
 
-/// How the commands and files of a source are reached.
-public enum TransportSettings: Sendable, Equatable {
-    case local
-}
-
 /// What the operator wants to hold, in seconds.
 public struct Objectives: Sendable, Equatable {
     public var recoveryPoint: Int?

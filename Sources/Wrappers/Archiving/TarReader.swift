@@ -119,6 +119,7 @@ public final class TarReader {
             header.deviceMinor = UInt32(truncatingIfNeeded: archive_entry_rdevminor(entry))
         }
         if archive_entry_xattr_reset(entry) > 0 { header.attributes = Self.attributes(of: entry) }
+        if header.kind == .file { header.dataRanges = Self.dataRanges(of: entry) }
         header.accessACL = try AccessControlList.take(type: ARCHIVE_ENTRY_ACL_TYPE_ACCESS, from: entry)
         header.defaultACL = try AccessControlList.take(type: ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, from: entry)
         return header
@@ -134,6 +135,19 @@ public final class TarReader {
             }
             attributes.append(
                 TarHeader.Attribute(name: name, value: Array(UnsafeRawBufferPointer(start: value, count: size))))
+        }
+    }
+
+    /// Where a sparse file has data; nil when it has no holes.
+    private static func dataRanges(of entry: OpaquePointer) -> [Range<UInt64>]? {
+        guard archive_entry_sparse_reset(entry) > 0 else { return nil }
+        var ranges: [Range<UInt64>] = []
+        while true {
+            var (offset, length) = (Int64(0), Int64(0))
+            guard archive_entry_sparse_next(entry, &offset, &length) == ARCHIVE_OK else { return ranges }
+            if offset >= 0, length > 0, !offset.addingReportingOverflow(length).overflow {
+                ranges.append(UInt64(offset)..<UInt64(offset + length))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
-/// Makes adapters for files and directories of this host.
+/// Makes adapters for files and directories, of this host or beside what a transport reaches.
 public struct FilesFactory: SourceAdapterFactory {
     public init() {}
 
@@ -12,12 +12,10 @@ public struct FilesFactory: SourceAdapterFactory {
     public var settingsSchema: JSONValue { FilesSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {
+        let settings = try FilesSettings(environment.source.settings)
         guard environment.transport.reachesLocalFiles else {
-            throw Failure(
-                .configuration,
-                "\(environment.source.mark): source '\(environment.source.name)' of kind files cannot use the transport "
-                    + "'\(environment.transport.description)'", hint: "Run salvor on the host that has the files.")
+            return FarFilesAdapter(settings, environment.transport)
         }
-        return FilesAdapter(try FilesSettings(environment.source.settings))
+        return FilesAdapter(settings)
     }
 }

@@ -13,7 +13,7 @@ struct FilesRestore: Sendable {
     let selection: TreeSelection
     /// Those with something to restore.
     let roots: [RestoreRoot]
-    private let storesDevices: Bool
+    let storesDevices: Bool
     let beforeStep: (@Sendable (String) throws -> Void)?
 
     init(

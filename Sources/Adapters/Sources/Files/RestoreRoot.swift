@@ -109,6 +109,8 @@ struct RestoreState: Sendable, Equatable {
         var old: UInt64?
         /// Directories made above the target, outermost first.
         var madeParents: [String]
+        /// What is in the root is exchanged, not the root itself, which is a mount point.
+        var isInside = false
     }
 
     var phase: Phase
@@ -135,7 +137,8 @@ struct RestoreState: Sendable, Equatable {
             else { throw damage }
             return Root(
                 path: path, merges: merges, staged: entry["staged"]?.string.flatMap { UInt64($0) },
-                old: entry["old"]?.string.flatMap { UInt64($0) }, madeParents: parents.compactMap(\.string))
+                old: entry["old"]?.string.flatMap { UInt64($0) }, madeParents: parents.compactMap(\.string),
+                isInside: entry["inside"]?.bool ?? false)
         }
     }
 
@@ -149,6 +152,7 @@ struct RestoreState: Sendable, Equatable {
                     [
                         "path": .string($0.path), "merges": .bool($0.merges), "staged": inode($0.staged),
                         "old": inode($0.old), "made-parents": .array($0.madeParents.map { .string($0) }),
+                        "inside": .bool($0.isInside),
                     ]
                 }),
         ]

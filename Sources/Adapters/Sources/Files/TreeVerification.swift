@@ -14,12 +14,18 @@ final class TreeVerification {
     private var cursor: MemberCursor
     private var isAtMember: Bool
     private let comparesOwners: Bool
+    /// The digest of a file that is not on this host.
+    private let farDigest: (@Sendable ([UInt8]) throws -> SHA256Digest)?
     private let flag: CancellationFlag
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     /// Inode in the staged tree by inode at capture, for files with several names.
     private var inodes: [UInt64: Set<UInt64>] = [:]
 
-    init(_ expected: MemberTable, comparesOwners: Bool, flag: CancellationFlag) throws {
+    init(
+        _ expected: MemberTable, comparesOwners: Bool, flag: CancellationFlag,
+        farDigest: (@Sendable ([UInt8]) throws -> SHA256Digest)? = nil
+    ) throws {
+        self.farDigest = farDigest
         cursor = expected.makeCursor()
         isAtMember = try cursor.advance()
         self.comparesOwners = comparesOwners
@@ -38,13 +44,19 @@ final class TreeVerification {
         let walker = TreeWalker(
             .init(exclude: none, include: none, oneFileSystem: true, allowedUnreadable: none))
         try walker.walk(roots, visit)
+        try end()
+    }
+
+    /// Notes what did not come by.
+    func end() throws {
         while isAtMember {
             differ(cursor.path, "presence", "there", "missing")
             isAtMember = try cursor.advance()
         }
     }
 
-    private func visit(_ file: WalkedFile) throws {
+    /// Holds one file against the list; `end` follows the last one.
+    func visit(_ file: WalkedFile) throws {
         try flag.check()
         while isAtMember {
             let order = cursor.withPath { WalkOrder.compare($0, file.path) }
@@ -83,7 +95,7 @@ final class TreeVerification {
             differ(path, "owner", "\(cursor.userID):\(cursor.groupID)", "\(status.userID):\(status.groupID)")
         }
         if kind == .file, let expected = cursor.sha256 {
-            let found = try digest(file, path)
+            let found = try farDigest?(path) ?? digest(file, path)
             if found != expected { differ(path, "content", expected.description, found.description) }
         }
     }

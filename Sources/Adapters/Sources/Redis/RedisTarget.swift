@@ -32,9 +32,6 @@ extension RedisAdapter {
             target.blockers.append(
                 "no address is known under which \(live.name) reaches this host: set 'restore.scratch-address'")
         }
-        if !environment.transport.reachesLocalFiles {
-            target.blockers.append("a restore through \(environment.transport.description) is not possible yet")
-        }
         checkRole(&target)
         checkRequest(restore, &target)
         try await live.saying { try await checkRoom(data, connection, &target) }
@@ -44,7 +41,8 @@ extension RedisAdapter {
 
     private func address(_ connection: RespConnection) -> String? {
         if let address = settings.scratchAddress { return address }
-        if settings.socket != nil { return "127.0.0.1" }
+        // Through a transport the scratch server runs beside the live one.
+        if settings.socket != nil || !environment.transport.reachesLocalFiles { return "127.0.0.1" }
         guard let local = connection.localAddress else { return nil }
         return local == "::1" || local.hasPrefix("127.") ? "127.0.0.1" : local
     }
@@ -113,7 +111,11 @@ extension RedisAdapter {
         var candidates = [settings.scratchProgram].compactMap { $0 }
         if candidates.isEmpty {
             let own = target.info["executable"] ?? ""
-            if target.address == "127.0.0.1", own.hasPrefix("/"), access(own, X_OK) == 0 { candidates.append(own) }
+            if target.address == "127.0.0.1", own.hasPrefix("/"),
+                !environment.transport.reachesLocalFiles || access(own, X_OK) == 0
+            {
+                candidates.append(own)
+            }
             candidates += target.product.name == .valkey ? ["valkey-server"] : ["redis-server", "valkey-server"]
         }
         var problems: [String] = []

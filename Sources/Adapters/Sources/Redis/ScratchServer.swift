@@ -13,6 +13,8 @@ struct ScratchServer: Sendable {
         var address: String
         var port: Int
         var password: String
+        /// Where its files are, when it runs beside a server that a transport reaches.
+        var farDirectory: String?
     }
 
     let directory: String
@@ -24,7 +26,11 @@ struct ScratchServer: Sendable {
     var port: Int { identity.port }
     var password: String { identity.password }
 
-    /// The RDB that it loads at its start.
+    /// Where the server has its files.
+    private var place: String { identity.farDirectory ?? directory }
+    private var configurationPath: String { place + "/redis.conf" }
+
+    /// The RDB that it loads at its start, on this host.
     static func dump(in directory: String) -> String { directory + "/dump.rdb" }
 
     var endpoint: RedisEndpoint {
@@ -52,13 +58,16 @@ struct ScratchServer: Sendable {
             let password = (0..<4).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
             let server = ScratchServer(
                 directory: directory,
-                identity: Identity(program: program, address: address, port: port, password: password),
+                identity: Identity(
+                    program: program, address: address, port: port, password: password,
+                    farDirectory: transport.reachesLocalFiles ? nil : FarScratch.directory()),
                 transport: transport)
             try await server.start(databases: databases, modules: modules)
             do {
                 try await server.waitUntilLoaded()
                 return server
             } catch let failure as Failure where attempt < 3 && failure.summary.contains("already in use") {
+                try await server.far?.remove()
                 continue  // somebody took the port in between
             }
         }
@@ -89,7 +98,7 @@ struct ScratchServer: Sendable {
     /// Whether what answers at the port is this folder's server, and not whoever has the port now.
     private func isOurs() async throws -> Bool {
         do {
-            return try await endpoint.connect().info()["config_file"] == directory + "/redis.conf"
+            return try await endpoint.connect().info()["config_file"] == configurationPath
         } catch is Failure { return false } catch is RespRefusal { return false }
     }
 
@@ -97,12 +106,16 @@ struct ScratchServer: Sendable {
         let text = configuration(databases: databases, modules: modules)
         let data = try JSONEncoder().encode(identity)
         let directory = directory
+        let isHere = far == nil
         try await Blocking.run {
             // The identity goes first: a server that runs can then always be found.
             try DurableFile.write(String(decoding: data, as: UTF8.self), to: directory + "/scratch.json")
-            try DurableFile.write(text, to: directory + "/redis.conf")
+            if isHere { try DurableFile.write(text, to: directory + "/redis.conf") }
         }
-        _ = try await transport.output(of: Program(identity.program, [directory + "/redis.conf"]))
+        if let far {
+            try await far.make(configuration: text, dump: Self.dump(in: directory))
+        }
+        _ = try await transport.output(of: Program(identity.program, [configurationPath]))
     }
 
     private func configuration(databases: Int, modules: [String]) -> String {
@@ -110,8 +123,8 @@ struct ScratchServer: Sendable {
         // As a replica of nobody it keeps keys that have expired, so that counts can be compared.
         let lines = [
             "bind \(bind)", "port \(identity.port)", "requirepass \(identity.password)", "daemonize yes",
-            "dir \(Self.quoted(directory))", "pidfile \(Self.quoted(directory + "/redis.pid"))",
-            "logfile \(Self.quoted(directory + "/redis.log"))", "dbfilename dump.rdb", "save \"\"", "appendonly no",
+            "dir \(Self.quoted(place))", "pidfile \(Self.quoted(place + "/redis.pid"))",
+            "logfile \(Self.quoted(place + "/redis.log"))", "dbfilename dump.rdb", "save \"\"", "appendonly no",
             "maxmemory 0", "maxmemory-policy noeviction", "databases \(databases)", "replicaof 127.0.0.1 1",
             "replica-read-only yes", "replica-serve-stale-data yes", "repl-diskless-sync yes",
             "repl-diskless-sync-delay 0", "client-output-buffer-limit replica 0 0 0",
@@ -124,17 +137,20 @@ struct ScratchServer: Sendable {
         while true {
             do {
                 let info = try await endpoint.connect().info()
-                if info["config_file"] == directory + "/redis.conf" {
+                if info["config_file"] == configurationPath {
                     if !info.isLoading { return }
                 } else if begun.duration(to: .now) > .seconds(5) {
                     throw Failure(.restoreFailed, "port \(port) is already in use by another server")
                 }
-            } catch is Failure where begun.duration(to: .now) < .seconds(2) || isAlive() {
-                try Task.checkCancellation()
             } catch is Failure {
-                throw Failure(
-                    .restoreFailed, "the scratch server did not load the copy: \(try await lastWords())",
-                    hint: "The live server was not touched.")
+                try Task.checkCancellation()
+                var isPatient = begun.duration(to: .now) < .seconds(2)
+                if !isPatient { isPatient = await isAlive() }
+                guard isPatient else {
+                    throw Failure(
+                        .restoreFailed, "the scratch server did not load the copy: \(try await lastWords())",
+                        hint: "The live server was not touched.")
+                }
             }
             try await Task.sleep(for: .milliseconds(30))
         }
@@ -146,10 +162,14 @@ struct ScratchServer: Sendable {
             do { _ = try await endpoint.connect().command("SHUTDOWN", "NOSAVE") } catch is Failure {
             } catch is RespRefusal {}
         }
-        for _ in 0..<100 where isAlive() { try await Task.sleep(for: .milliseconds(50)) }
-        if let pid = processID(), isAlive() { kill(pid, SIGKILL) }
-        for _ in 0..<100 where isAlive() { try await Task.sleep(for: .milliseconds(50)) }
+        if let far { return try await far.remove() }
+        for _ in 0..<100 where await isAlive() { try await Task.sleep(for: .milliseconds(50)) }
+        if let pid = processID(), await isAlive() { kill(pid, SIGKILL) }
+        for _ in 0..<100 where await isAlive() { try await Task.sleep(for: .milliseconds(50)) }
     }
+
+    /// Its files and its process, when they are not this host's.
+    private var far: FarScratch? { identity.farDirectory.map { FarScratch(directory: $0, transport: transport) } }
 
     /// The process of the pid file, if it really works in this folder.
     private func processID() -> pid_t? {
@@ -163,15 +183,18 @@ struct ScratchServer: Sendable {
         return left.st_ino == right.st_ino && left.st_dev == right.st_dev ? pid : nil
     }
 
-    private func isAlive() -> Bool {
+    private func isAlive() async -> Bool {
+        if let far { return await far.isAlive() }
         guard let pid = processID() else { return false }
         return kill(pid, 0) == 0
     }
 
     private func lastWords() async throws -> String {
         let directory = directory
+        let farLog = try await far?.log()
         return try await Blocking.run {
-            let log = FileManager.default.contents(atPath: directory + "/redis.log") ?? Data()
+            let log =
+                farLog.map { Data($0) } ?? FileManager.default.contents(atPath: directory + "/redis.log") ?? Data()
             let lines = String(decoding: log.suffix(8 << 10), as: UTF8.self).split(whereSeparator: \.isNewline)
             // Lines read `12:M 21 Nov 2026 02:00:03.123 # words`; warnings carry the #.
             let words = lines.suffix(12).compactMap { line in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 
-/// Makes adapters for SQLite database files of this host.
+/// Makes adapters for SQLite database files, of this host or beside what a transport reaches.
 public struct SQLiteAdapterFactory: SourceAdapterFactory {
     public init() {}
 
@@ -14,9 +14,11 @@ public struct SQLiteAdapterFactory: SourceAdapterFactory {
     public var settingsSchema: JSONValue { SQLiteSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {
-        SQLiteAdapter(
-            settings: try SQLiteSettings(environment.source.settings, source: environment.source.name),
-            environment: environment)
+        let settings = try SQLiteSettings(environment.source.settings, source: environment.source.name)
+        guard environment.transport.reachesLocalFiles else {
+            return FarSQLiteAdapter(settings: settings, environment: environment)
+        }
+        return SQLiteAdapter(settings: settings, environment: environment)
     }
 }
 
@@ -27,13 +29,4 @@ struct SQLiteAdapter: SourceAdapter {
 
     /// The bundle's stream.
     static let stream = "database"
-
-    /// Files of this host are all that can be reached.
-    func requireLocal() throws {
-        guard environment.transport.reachesLocalFiles else {
-            throw Failure(
-                .preflightRefused, "'\(settings.path)' is not reachable through \(environment.transport.description)",
-                hint: "SQLite databases are backed up on the host that has them: use 'transport: local'.")
-        }
-    }
 }

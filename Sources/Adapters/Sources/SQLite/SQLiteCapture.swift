@@ -6,7 +6,6 @@ import Glibc
 
 extension SQLiteAdapter {
     func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        try requireLocal()
         let settings = settings
         let original = try await Blocking.run { try DatabaseFile.existing(settings.path) }
         return try await capture(original, held: nil, into: sink)
@@ -23,22 +22,7 @@ extension SQLiteAdapter {
                 busySeconds: settings.busyTimeoutSeconds, flag)
             return (copy, try SQLiteInspection(copy.path, of: settings.path, flag))
         }
-        let size = try await Blocking.run { try DatabaseFile.existing(copy.path).size }
-        let name = String(settings.path.split(separator: "/").last ?? "database")
-        _ = try await sink.raw(Self.stream, fileName: name, estimatedBytes: size) { output in
-            try await CancellationFlag.run { flag in
-                var length: UInt64 = 0
-                try FileReading.forEachChunk(of: copy.path) { chunk in
-                    try flag.check()
-                    try output.write(chunk)
-                    length += UInt64(chunk.count)
-                }
-                guard length == size else {
-                    throw Failure(.localInput, "the copy of '\(settings.path)' has \(size) bytes and gave \(length)")
-                }
-                return StreamEnd(length: length)
-            }
-        }
+        try await Self.send(copy, of: settings.path, to: sink)
         return CaptureReport(
             engine: "SQLite \(try await Self.version())", facts: inspection.facts,
             restoreData: [
@@ -49,9 +33,28 @@ extension SQLiteAdapter {
             notices: inspection.notices)
     }
 
+    /// Writes a copy to the bundle.
+    static func send(_ copy: SQLiteCopy, of original: String, to sink: any CaptureSink) async throws {
+        let size = try await Blocking.run { try DatabaseFile.existing(copy.path).size }
+        let name = String(original.split(separator: "/").last ?? "database")
+        _ = try await sink.raw(stream, fileName: name, estimatedBytes: size) { output in
+            try await CancellationFlag.run { flag in
+                var length: UInt64 = 0
+                try FileReading.forEachChunk(of: copy.path) { chunk in
+                    try flag.check()
+                    try output.write(chunk)
+                    length += UInt64(chunk.count)
+                }
+                guard length == size else {
+                    throw Failure(.localInput, "the copy of '\(original)' has \(size) bytes and gave \(length)")
+                }
+                return StreamEnd(length: length)
+            }
+        }
+    }
+
     func preflight() async -> [Check] {
         do {
-            try requireLocal()
             let settings = settings
             return try await Blocking.run {
                 let file = try DatabaseFile.existing(settings.path)

@@ -19,29 +19,37 @@ final class SQLiteCopy: Sendable {
     ///
     /// - Parameter held: the moment to copy; nil: one that the copy itself finds.
     /// - Throws: `Failure`; `CancellationError` within some thousand pages after the flag is set.
-    init(
+    convenience init(
         of source: String, held: SQLiteReading? = nil, below directory: String, busySeconds: Int,
         _ flag: CancellationFlag
     ) throws {
+        try self.init(of: source, below: directory) { path in
+            if let held { return try Self.copy(held, of: source, to: path, flag) }
+            return try Self.copy(source, to: path, busySeconds: busySeconds, flag)
+        }
+    }
+
+    /// Makes the file and lets `fill` put a database into it, which returns the original's journal mode. Blocks.
+    init(of source: String, below directory: String, fill: (String) throws -> String) throws {
         Self.removeLeftOvers(below: directory)
         var template = Array("\(directory)/\(Self.prefix)\(getpid())-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure.system("create a folder in", directory, errno) }
         folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         path = folder + "/copy"
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw Failure.system("create", path, errno) }
-        close(descriptor)
         do {
-            if let held {
-                journalMode = try Self.copy(held, of: source, to: path, flag)
-            } else {
-                journalMode = try Self.copy(source, to: path, busySeconds: busySeconds, flag)
-            }
+            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 else { throw Failure.system("create", path, errno) }
+            close(descriptor)
+            journalMode = try fill(path)
+            try Self.makePlain(path, source)
         } catch {
             try? FileManager.default.removeItem(atPath: folder)  // the first error is the one to tell
             throw error
         }
-        // The copy says of itself that it has a write-ahead log when the original does; it is to be one plain file.
+    }
+
+    /// The copy says of itself that it has a write-ahead log when the original does; it is to be one plain file.
+    private static func makePlain(_ path: String, _ source: String) throws {
         let queue = try saying(path) { try DatabaseQueue(path: path) }
         try saying(source) {
             try queue.writeWithoutTransaction { database in

@@ -6,7 +6,6 @@ import Glibc
 
 extension SQLiteAdapter {
     func stage(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
-        try requireLocal()
         var record = try await SQLiteRecord.read(journal)
         guard [.none, .staging, .staged].contains(record.phase) else {
             throw Failure(.restoreFailed, "the restore of '\(wantedPath(restore))' is past its staging")

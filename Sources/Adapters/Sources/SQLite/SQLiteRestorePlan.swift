@@ -12,10 +12,6 @@ extension SQLiteAdapter {
         let stream = try restore.stream(Self.stream)
         var plan = SourceRestorePlan(target: "'\(path)'", origin: restore.contents.engine)
         plan.bytesNeeded = stream.receipt.length
-        if !environment.transport.reachesLocalFiles {
-            plan.blockers.append("'\(path)' is not reachable through \(environment.transport.description)")
-            return plan
-        }
         if !path.hasPrefix("/") || path.hasSuffix("/") {
             plan.blockers.append("'\(path)' is not the absolute path of a file")
             return plan

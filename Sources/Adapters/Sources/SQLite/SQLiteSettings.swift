@@ -10,6 +10,8 @@ struct SQLiteSettings: Sendable {
     var busyTimeoutSeconds = 30
     /// Where the private copy is made; it needs room for the whole database.
     var temporaryDirectory: String
+    /// The same beside the database, when it is not on this host.
+    var farTemporaryDirectory: String
 
     init(_ node: ConfigNode, source: String) throws {
         let reader = try ConfigReader(node, path: source, allowed: ["path", "busy-timeout", "temporary-directory"])
@@ -18,8 +20,10 @@ struct SQLiteSettings: Sendable {
             throw reader.failure("path", "must be the absolute path of a file, not '\(path)'")
         }
         busyTimeoutSeconds = try reader.integer("busy-timeout", in: 0...3600) ?? busyTimeoutSeconds
+        let named = try reader.string("temporary-directory")
+        farTemporaryDirectory = named ?? "/tmp"
         temporaryDirectory =
-            try reader.string("temporary-directory") ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
+            named ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
         guard temporaryDirectory.hasPrefix("/") else {
             throw reader.failure("temporary-directory", "must be an absolute path, not '\(temporaryDirectory)'")
         }
@@ -37,7 +41,7 @@ struct SQLiteSettings: Sendable {
             ],
             "temporary-directory": [
                 "type": "string", "pattern": "^/",
-                "description": "room for a private copy of the database; default: $TMPDIR, else /var/tmp",
+                "description": "room beside the database for a private copy of it; default: $TMPDIR, else /var/tmp",
             ],
         ],
     ]
