@@ -64,7 +64,6 @@ struct FrozenDatabase: FrozenSource {
 
 extension SQLiteAdapter: FreezingAdapter {
     func freeze() async throws -> any FrozenSource {
-        try requireLocal()
         let (settings, clock) = (settings, environment.clock)
         let (original, reading, frozen) = try await Blocking.run {
             let original = try DatabaseFile.existing(settings.path)
