@@ -139,7 +139,10 @@ struct QdrantCaptureTests {
         two.put("docs", QdrantFixture.collection(100))
         var fixture = try QdrantFixture(one.url)
         let nodes = [("a", one.url), ("b", two.url)].map {
-            QdrantFixture.mapping([("name", QdrantFixture.scalar($0.0)), ("url", QdrantFixture.scalar($0.1))])
+            QdrantFixture.mapping([
+                ("name", QdrantFixture.scalar($0.0)), ("url", QdrantFixture.scalar($0.1)),
+                ("transport", QdrantFixture.scalar("local")),
+            ])
         }
         fixture.extra = [("nodes", QdrantFixture.list(nodes)), ("collections", QdrantFixture.scalar("docs"))]
         #expect(
