@@ -104,6 +104,22 @@ struct QdrantCaptureTests {
         #expect(double.snapshots.count == 2)
     }
 
+    @Test("a run that is cancelled in the middle of a snapshot leaves none on the server", .timeLimit(.minutes(1)))
+    func cancelled() async throws {
+        let double = try double()
+        let fixture = try QdrantFixture(double.url)
+        double.set(.stalls)
+        let run = Task { try await fixture.capture() }
+        while !double.requests.contains(where: { $0.hasPrefix("GET") && $0.hasSuffix(".snapshot") }) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(double.snapshots.count == 2)
+        run.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await run.value }
+        #expect(double.snapshots == [])
+        #expect(await fixture.notes.all().isEmpty)
+    }
+
     @Test("points that come while the snapshot is taken are a notice, and no exact fact")
     func writes() async throws {
         let double = try double()
@@ -139,7 +155,10 @@ struct QdrantCaptureTests {
         two.put("docs", QdrantFixture.collection(100))
         var fixture = try QdrantFixture(one.url)
         let nodes = [("a", one.url), ("b", two.url)].map {
-            QdrantFixture.mapping([("name", QdrantFixture.scalar($0.0)), ("url", QdrantFixture.scalar($0.1))])
+            QdrantFixture.mapping([
+                ("name", QdrantFixture.scalar($0.0)), ("url", QdrantFixture.scalar($0.1)),
+                ("transport", QdrantFixture.scalar("local")),
+            ])
         }
         fixture.extra = [("nodes", QdrantFixture.list(nodes)), ("collections", QdrantFixture.scalar("docs"))]
         #expect(

@@ -164,7 +164,7 @@ extension QdrantDouble {
             guard let snapshot = state.snapshots[name]?.first(where: { $0.name == path[3] }) else {
                 throw Refusal(status: 404, words: "Not found: Snapshot")
             }
-            return file(snapshot.bytes, state)
+            return state.faults.contains(.stalls) ? .silence : file(snapshot.bytes, state)
         case ("DELETE", 4):
             let before = state.snapshots[name]?.count
             state.snapshots[name]?.removeAll { $0.name == path[3] }

@@ -53,6 +53,8 @@ public final class QdrantDouble: Sendable {
         case noChecksum
         /// Every request is put off once.
         case throttles
+        /// A snapshot that is asked for never comes.
+        case stalls
         /// A point more comes with every count.
         case writes
     }

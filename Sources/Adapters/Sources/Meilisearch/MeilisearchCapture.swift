@@ -79,7 +79,8 @@ extension MeilisearchAdapter {
             while true {
                 let page = try await server.documents(
                     index.uid, offset: offset, limit: settings.pageSize,
-                    withVectors: (version.major, version.minor) >= (1, 11))
+                    withVectors: (version.major, version.minor) >= (1, 11)
+                        && !(index.settings["embedders"]?.members ?? [:]).isEmpty)
                 if offset == 0, index.primaryKey != nil { try progress.take(page.lines.prefix(8)) }
                 let bytes =
                     Array(page.lines.joined(separator: CollectionOfOne(UInt8(10)))) + (page.lines.isEmpty ? [] : [10])

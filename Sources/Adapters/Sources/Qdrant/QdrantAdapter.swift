@@ -20,8 +20,10 @@ struct QdrantAdapter: FreezingAdapter {
         _ body: @Sendable ([QdrantNode]) async throws -> Result
     ) async throws -> Result {
         guard let next = rest.first else { return try await body(nodes) }
+        var place = environment
+        if let transport = next.transport { place.transport = try environment.transport(ofPart: transport) }
         let server = WebServer(
-            system: "Qdrant", settings: next.web, environment: environment, keyHeader: "api-key",
+            system: "Qdrant", settings: next.web, environment: place, keyHeader: "api-key",
             timeoutSeconds: settings.timeout)
         return try await server.use { web in
             let node = QdrantNode(name: next.name, web: web, patience: settings.snapshotTimeout)

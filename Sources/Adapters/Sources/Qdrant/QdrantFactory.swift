@@ -14,8 +14,8 @@ public struct QdrantFactory: SourceAdapterFactory {
     public var settingsSchema: JSONValue { QdrantSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {
-        QdrantAdapter(
-            settings: try QdrantSettings(environment.source.settings, source: environment.source.name),
-            environment: environment)
+        let settings = try QdrantSettings(environment.source.settings, source: environment.source.name)
+        for transport in settings.nodes.compactMap(\.transport) { _ = try environment.transport(ofPart: transport) }
+        return QdrantAdapter(settings: settings, environment: environment)
     }
 }

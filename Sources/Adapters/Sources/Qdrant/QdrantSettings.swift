@@ -9,6 +9,8 @@ struct QdrantSettings: Sendable {
         /// Empty for a server that stands alone.
         var name: String
         var web: WebSettings
+        /// How it is reached, where that differs from the source's transport.
+        var transport: ConfigNode?
     }
 
     static let port = 6333
@@ -32,14 +34,15 @@ struct QdrantSettings: Sendable {
         guard let list = try reader.sequence("nodes") else { return }
         guard list.count > 1 else { throw reader.failure("nodes", "lists the nodes of a cluster: name two or more") }
         nodes = try list.enumerated().map { index, node in
-            let entry = try ConfigReader(node, path: "\(source).nodes[\(index)]", allowed: ["name", "url"])
+            let entry = try ConfigReader(
+                node, path: "\(source).nodes[\(index)]", allowed: ["name", "url", "transport"])
             let name = try entry.requiredString("name")
             guard SafeName.isValid(name), name.utf8.count <= 40 else {
                 throw entry.failure("name", "'\(name)' is not a short name")
             }
             var settings = web
             try settings.take(url: try entry.requiredString("url")) { entry.failure("url", $0) }
-            return Node(name: name, web: settings)
+            return Node(name: name, web: settings, transport: entry.node("transport"))
         }
         guard Set(nodes.map(\.name)).count == nodes.count else { throw reader.failure("nodes", "repeats a name") }
     }
@@ -56,6 +59,7 @@ struct QdrantSettings: Sendable {
                     "type": "object", "additionalProperties": false, "required": ["name", "url"],
                     "properties": [
                         "name": ["type": "string"], "url": ["type": "string", "pattern": "^https?://"],
+                        "transport": ["description": "as a source's; default: the source's own"],
                     ],
                 ],
             ],
