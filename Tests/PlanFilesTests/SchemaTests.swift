@@ -53,9 +53,7 @@ struct SchemaTests {
     }
 
     /// Plans with sources or transports that this version does not have.
-    private static let waiting = [
-        "cassandra-janusgraph.yaml", "compose-search.yaml", "kubernetes-stack.yaml", "node-service.yaml",
-    ]
+    private static let waiting = ["compose-search.yaml", "kubernetes-stack.yaml"]
 
     @Test("every example plan is read")
     func examples() throws {

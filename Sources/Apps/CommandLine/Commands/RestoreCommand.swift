@@ -230,7 +230,8 @@ struct RestoreCommand: AsyncParsableCommand {
                     progress: session.progress, quiescing: session.quiescing(plan)
                 ).run(
                     Backup.Request(
-                        plan: plan, sources: replacing, comment: "before promoting restore \(id)", tags: [Manifest.safetyTag],
+                        plan: plan, sources: replacing, comment: "before promoting restore \(id)",
+                        tags: [Manifest.safetyTag],
                         host: session.host, tool: Session.tool))
                 if let failure = made.failures.values.first { throw failure }
                 if !global.quiet { Output.note("safety bundle \(made.manifest.id)") }
