@@ -147,7 +147,9 @@ public final class ThrowawayEngine: Sendable {
     ///
     /// - Parameter waits: until the engine knows; it may not while somebody holds the output of a program in it.
     public func kill(_ container: String, waits: Bool = true) async throws {
-        guard let pid = Int32(try await run("inspect", "--format", "{{.State.Pid}}", container)), pid > 1 else { return }
+        guard let pid = Int32(try await run("inspect", "--format", "{{.State.Pid}}", container)), pid > 1 else {
+            return
+        }
         guard Glibc.kill(pid, SIGKILL) == 0, waits else { return }
         for _ in 0..<200 {
             if try await run("inspect", "--format", "{{.State.Running}}", container) == "false" { return }

@@ -8,32 +8,26 @@ import SystemPackage
 
 extension ContainerCarrier {
     /// What the engine tells of a running container.
-    private struct Inspected: Decodable {
-        struct State: Decodable {
-            var Pid: Int32?
-            var Running: Bool?
-        }
-        struct HostConfig: Decodable {
-            var NetworkMode: String?
-        }
-        struct Network: Decodable {
-            var IPAddress: String?
-        }
-        struct Settings: Decodable {
-            var IPAddress: String?
-            var Networks: [String: Network]?
-        }
-        var Id: String
-        var State: State
-        var HostConfig: HostConfig?
-        var NetworkSettings: Settings?
+    private struct Inspected: Sendable {
+        var id: String
+        var isRunning: Bool
+        var processID: Int32?
+        var usesHostNetwork: Bool
+        var addresses: [String]
 
-        var addresses: [String] {
-            let all =
-                [NetworkSettings?.IPAddress]
-                + (NetworkSettings?.Networks ?? [:]).sorted { $0.key < $1.key }
-                .map(\.value.IPAddress)
-            return all.compactMap { $0 }.filter { !$0.isEmpty }
+        /// nil when it is something else.
+        init?(_ value: JSONValue) {
+            guard let id = value["Id"]?.string, id.utf8.count >= 12, let state = value["State"] else { return nil }
+            self.id = id
+            isRunning = state["Running"]?.bool != false
+            processID = state["Pid"]?.integer.flatMap { Int32(exactly: $0) }
+            usesHostNetwork = value["HostConfig"]?["NetworkMode"]?.string == "host"
+            let network = value["NetworkSettings"]
+            var found = [network?["IPAddress"]?.string]
+            if case .object(let networks)? = network?["Networks"] {
+                found += networks.sorted { $0.key < $1.key }.map { $0.value["IPAddress"]?.string }
+            }
+            addresses = found.compactMap { $0 }.filter { !$0.isEmpty }
         }
     }
 
@@ -41,22 +35,23 @@ extension ContainerCarrier {
     /// container's address, where a server listens that is not bound to its loopback alone.
     func connect(host: String, port: Int, timeoutSeconds: Int) async throws -> Int32 {
         let text = try await asked(client(["inspect", "--type", "container", try await container()]))
-        let list: [Inspected]
-        do { list = try JSONDecoder().decode([Inspected].self, from: Data(text.utf8)) } catch {
+        let list: [JSONValue]
+        do { list = try JSONDecoder().decode([JSONValue].self, from: Data(text.utf8)) } catch { list = [] }
+        guard let container = list.first.flatMap(Inspected.init) else {
             throw Failure(
                 .sourceUnreachable, "\(description): '\(engine) inspect' printed something else than expected")
         }
-        guard let container = list.first, container.State.Running != false else {
+        guard container.isRunning else {
             throw Failure(
                 .sourceUnreachable, "\(description): the container is not running",
                 hint: "Start it with '\(engine) start', or correct 'transport' in the plan.")
         }
-        if container.HostConfig?.NetworkMode == "host", !host.hasPrefix("/") {
+        if container.usesHostNetwork, !host.hasPrefix("/") {
             return try await Blocking.run {
                 try SocketConnection.open(host: host, port: port, timeoutSeconds: timeoutSeconds)
             }
         }
-        if let pid = container.State.Pid, Self.isProcess(pid, of: container.Id) {
+        if let pid = container.processID, Self.isProcess(pid, of: container.id) {
             do {
                 // Both calls change the thread, which ends with the closure.
                 return try await Blocking.run {
