@@ -7,7 +7,10 @@ public enum PlanDirectory {
     /// Where the configuration is when nothing else is said.
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
-    public static let knownAdapters = ["files", "postgresql", "redis", "sqlite"]
+    public static let knownAdapters = [
+        "command", "etcd", "files", "grafana", "logs", "mariadb", "postgresql", "prometheus", "redis", "secrets",
+        "sqlite",
+    ]
 
     /// Reads the configuration at `path`.
     ///

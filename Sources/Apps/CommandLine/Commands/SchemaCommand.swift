@@ -13,7 +13,7 @@ struct SchemaCommand: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: "The adapter: files, postgresql, redis or sqlite; none: all, by name.")
+    @Argument(help: "The adapter, such as postgresql; none: all, by name.")
     var adapter: String?
 
     func run() throws {
