@@ -8,8 +8,8 @@ public enum PlanDirectory {
     public static let standardPath = "/etc/salvor"
     /// The kinds of source this salvor has.
     public static let knownAdapters = [
-        "arangodb", "cassandra", "files", "janusgraph", "kubernetes", "meilisearch", "postgresql", "qdrant", "redis",
-        "sqlite", "typesense",
+        "arangodb", "cassandra", "command", "etcd", "files", "grafana", "janusgraph", "kubernetes", "logs",
+        "mariadb", "meilisearch", "postgresql", "prometheus", "qdrant", "redis", "secrets", "sqlite", "typesense",
     ]
     /// Those of them that may be marked as search indexes.
     public static let knownIndexAdapters = ["meilisearch", "qdrant", "sqlite", "typesense"]
