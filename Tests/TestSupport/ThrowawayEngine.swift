@@ -22,6 +22,7 @@ public final class ThrowawayEngine: Sendable {
     private let process: Process
     private let lifeline: FileHandle
     private let images = Mutex<Set<String>>([])
+    private let containers = Mutex<[String]>([])
 
     /// Starts it.
     public static func start(_ kind: Kind) async throws -> ThrowawayEngine {
@@ -99,6 +100,20 @@ public final class ThrowawayEngine: Sendable {
     }
 
     deinit {
+        // While a test still can: the guard beside the server does not wait long.
+        let names = containers.withLock { $0 }
+        if !names.isEmpty {
+            var words: [String] = environment.map { "\($0.key)=\($0.value)" }
+            words += [kind.rawValue, "rm", "--force"]
+            if kind == .podman { words += ["--time", "0"] }
+            let client = Process()
+            client.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            client.arguments = words + names
+            client.standardOutput = FileHandle.nullDevice
+            client.standardError = FileHandle.nullDevice
+            // When it cannot be started, the rest is the guard's.
+            if (try? client.run()) != nil { client.waitUntilExit() }
+        }
         // The guard beside the server sees the end of its pipe and stops it.
         try? lifeline.close()
         process.waitUntilExit()
@@ -127,6 +142,7 @@ public final class ThrowawayEngine: Sendable {
             try await run("import", tar, "salvor-test/\(image.rawValue):1")
             try FileManager.default.removeItem(atPath: tar)
         }
+        containers.withLock { $0.append(name) }
         let network = kind == .docker ? ["--network", "none"] : []
         _ = try await LocalTransport().output(
             of: client(
