@@ -39,7 +39,7 @@ struct ClusterSite: Sendable {
                 name: "cluster", adapter: "kubernetes", transport: .local,
                 settings: try YAMLDocument.parse(text, file: "plan.yaml"), mark: mark)
             return KubernetesAdapter(
-                settings: try KubernetesSettings(source.settings, source: "cluster"),
+                settings: try Kubernetes.KubernetesSettings(source.settings, source: "cluster"),
                 environment: AdapterEnvironment(
                     source: source, transport: LocalTransport(), secrets: NoSecrets(), clock: SystemClock()))
         } catch {
@@ -47,8 +47,8 @@ struct ClusterSite: Sendable {
         }
     }
 
-    static func settings(_ yaml: String) throws -> KubernetesSettings {
-        try KubernetesSettings(try YAMLDocument.parse(yaml, file: "plan.yaml"), source: "cluster")
+    static func settings(_ yaml: String) throws -> Kubernetes.KubernetesSettings {
+        try Kubernetes.KubernetesSettings(try YAMLDocument.parse(yaml, file: "plan.yaml"), source: "cluster")
     }
 
     private static let kinds =

@@ -43,7 +43,8 @@ struct Session: Sendable {
         self.state = state
         registry = AdapterRegistry(
             Adapters.all, secrets: secrets, clock: clock,
-            freezeNotes: { FreezeNoteFiles(state, plan: $0.plan, source: $0.name) }
+            freezeNotes: { FreezeNoteFiles(state, plan: $0.plan, source: $0.name) },
+            partTransport: { TransportFactory.make(try PartTransports.read($0)) }
         ) { TransportFactory.make($0) }
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
