@@ -52,8 +52,9 @@ func year(_ policy: RetentionPolicy, changing rate: Double) -> Year {
         let id = BundleID(plan: "p", started: now, suffix: "aaaaaa")
         unchanged *= 1 - rate
         let night: Night
-        if let base, RebaseRule.isUsable(
-            taken: base.id.started, storedBytes: UInt64(full), lastDeltaBytes: lastDelta, at: now)
+        if let base,
+            RebaseRule.isUsable(
+                taken: base.id.started, storedBytes: UInt64(full), lastDeltaBytes: lastDelta, at: now)
         {
             night = Night(id: id, base: base.id, bytes: full * (1 - unchanged))
             lastDelta = UInt64(night.bytes)
