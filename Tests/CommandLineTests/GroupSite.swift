@@ -124,7 +124,7 @@ struct GroupSite: Sendable {
     func expectSoon(
         _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () async throws -> Bool
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try await !isSo(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
         #expect(try await isSo(), "\(what)", sourceLocation: sourceLocation)
     }

@@ -68,7 +68,8 @@ struct NotifyTests {
 
     @Test("a check tells of a missed recovery point once, keeps what nobody takes, and tells of its end")
     func check() async throws {
-        let down = try LoopbackSocket.freePorts(1)[0]
+        let (closed, down) = try LoopbackSocket.refusing()
+        defer { withExtendedLifetime(closed) {} }
         let server = try HTTPDouble { _ in .response(200) }
         let site = try await site(
             """
@@ -120,7 +121,8 @@ struct NotifyTests {
 
     @Test("nights that fail, fail in part and recover are told, and a channel that is down changes no exit status")
     func nights() async throws {
-        let down = try LoopbackSocket.freePorts(1)[0]
+        let (closed, down) = try LoopbackSocket.refusing()
+        defer { withExtendedLifetime(closed) {} }
         let hook = try HTTPDouble { _ in .response(200) }
         let pings = try HTTPDouble { _ in .response(200) }
         let sink = try MailSink(.init("smtp"))

@@ -199,11 +199,11 @@ struct EtcdTests {
             let adapter = try fixture.adapter()
             let captured = try await CapturedSource(adapter)
             let stream = try #require(captured.capture.stream("snapshot"))
-            for damage in [
-                Array(stream.bytes.dropLast(32)), stream.bytes.prefix(9000) + [0] + stream.bytes.dropFirst(9001),
-            ] {
+            var flipped = stream.bytes
+            flipped[9000] ^= 1
+            for damage in [Array(stream.bytes.dropLast(32)), flipped] {
                 captured.capture.replace(
-                    MemoryStream(name: "snapshot", kind: .raw, fileName: "snapshot.db", bytes: Array(damage)))
+                    MemoryStream(name: "snapshot", kind: .raw, fileName: "snapshot.db", bytes: damage))
                 let failed = await thrownFailure {
                     try await adapter.stage(captured.restore(), journal: MemoryJournal())
                 }

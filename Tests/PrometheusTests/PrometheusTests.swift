@@ -64,7 +64,7 @@ struct PrometheusTests {
             try FileManager.default.removeItem(atPath: fixture.server.data + "/wal")
             try await adapter.promote(restore, journal: journal)
             try await fixture.server.start()
-            let before = "count_over_time(up[1h] offset 0s)"
+            let before = "count_over_time(up[1h])"
             #expect(try await fixture.server.query(before)?.contains("\"value\"") == true)
             let names = try FileManager.default.contentsOfDirectory(atPath: fixture.server.data)
             #expect(names.contains { $0.count == 26 }, "\(names)")

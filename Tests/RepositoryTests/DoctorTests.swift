@@ -116,7 +116,10 @@ struct DoctorTests {
         let test = try await TestRepository.make()
         #expect(try await test.store.room() ?? 0 > 0)
         #expect(try await test.store.time() == nil)
-        #expect(DiskRoom.free(test.directory("not/there/yet")) == DiskRoom.free(test.directory.path))
-        #expect(DiskRoom.free(test.directory.path) ?? 0 > 0)
+        // Others write to the same disk meanwhile.
+        let (below, here) = (
+            DiskRoom.free(test.directory("not/there/yet")) ?? 0, DiskRoom.free(test.directory.path) ?? 0
+        )
+        #expect(here > 0 && below > here / 2 && here > below / 2)
     }
 }

@@ -13,15 +13,20 @@ public final class LoopbackSocket: Sendable {
         close(descriptor)
     }
 
+    /// A port that refuses connections and is nobody else's for as long as the socket lives: bound, without listening.
+    public static func refusing() throws -> (socket: LoopbackSocket, port: Int) { try bound(listens: false) }
+
     /// A socket that listens on a free port, and that port.
-    public static func listening() throws -> (socket: LoopbackSocket, port: Int) {
+    public static func listening() throws -> (socket: LoopbackSocket, port: Int) { try bound(listens: true) }
+
+    private static func bound(listens: Bool) throws -> (socket: LoopbackSocket, port: Int) {
         let socket = try make()
         var address = Self.address(port: 0)
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         try withUnsafeMutablePointer(to: &address) { pointer in
             try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { general in
                 try check(bind(socket.descriptor, general, size), "bind")
-                try check(listen(socket.descriptor, 64), "listen")
+                if listens { try check(listen(socket.descriptor, 64), "listen") }
                 try check(getsockname(socket.descriptor, general, &size), "getsockname")
             }
         }

@@ -84,12 +84,15 @@ public final class ThrowawayMariaDB: Sendable {
         let folder = "/tmp/salvor-my-\(UUID().uuidString.prefix(8).lowercased())"
         try makeFolder(folder)
         _ = try await LocalTransport().output(of: Program("cp", ["-a", template, "\(folder)/data"]))
+        // Servers that share one remove each other's temporary tables when they start.
+        try makeFolder("\(folder)/tmp")
         let port = try ThrowawayRedis.freePort()
         let server = unprivileged(
             "mariadbd",
             [
                 "--no-defaults", "--datadir=\(folder)/data", "--bind-address=127.0.0.1", "--port=\(port)",
-                "--socket=\(folder)/s", "--pid-file=\(folder)/pid", "--server-id=1", "--log-bin=bin",
+                "--socket=\(folder)/s", "--pid-file=\(folder)/pid", "--tmpdir=\(folder)/tmp", "--server-id=1",
+                "--log-bin=bin",
                 "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0",
                 "--skip-name-resolve", "--max-allowed-packet=64M", "--character-set-server=utf8mb4",
             ] + options)

@@ -2,6 +2,7 @@
 // Linux calls that the Glibc module of Swift does not show, because it is built without _GNU_SOURCE. They go through
 // syscall(2), which Swift cannot import either (it is variadic), so that no feature macro matters.
 #pragma once
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -32,6 +33,16 @@ static inline ssize_t salvor_getdents64(int directory, void *buffer, size_t size
 
 // glibc has a wrapper for it, behind _GNU_SOURCE.
 static inline int salvor_syncfs(int descriptor) { return (int)syscall(SYS_syncfs, descriptor); }
+
+// glibc has a wrapper for it, behind _GNU_SOURCE: both ends close on exec from the first moment, which pipe(2) and fcntl(2)
+// cannot give while another thread starts a child.
+static inline int salvor_pipe2(int ends[2], int flags) { return (int)syscall(SYS_pipe2, ends, flags); }
+
+// Closes everything from `first` on in the child (posix_spawn_file_actions_addclosefrom_np, glibc 2.34, behind _GNU_SOURCE).
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
+static inline int salvor_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
 
 // glibc has wrappers for both, behind _GNU_SOURCE. They change the calling thread alone.
 static const int SALVOR_CLONE_FS = 0x00000200;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
+import CLinux
 import Glibc
 import Subprocess
 import SystemPackage
@@ -89,11 +90,10 @@ public enum ChildProgram {
     }
 
     private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
-        let ends = try FileDescriptor.pipe()
+        var raw: [Int32] = [-1, -1]
         // swift-subprocess closes everything above standard error in its children; gpgme does so in its own.
-        for end in [ends.readEnd, ends.writeEnd] {
-            guard fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) == 0 else { throw Errno(rawValue: errno) }
-        }
+        guard salvor_pipe2(&raw, O_CLOEXEC) == 0 else { throw Errno(rawValue: errno) }
+        let ends = (readEnd: FileDescriptor(rawValue: raw[0]), writeEnd: FileDescriptor(rawValue: raw[1]))
         // Larger pipes halve the context switches; a refusal (pipe-user-pages-soft) only costs speed.
         // 1031 is F_SETPIPE_SZ (fcntl(2)), which Glibc's module hides behind _GNU_SOURCE.
         _ = fcntl(ends.writeEnd.rawValue, 1031, 1 << 20)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
+import CLinux
 import Glibc
 import Synchronization
 
@@ -57,10 +58,9 @@ public final class Watchdog: Sendable {
         _ arguments: [String], environment: [String: String], removing note: String, limitSeconds: Int, attempts: Int
     ) throws -> Watchdog {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw NotStarted(reason: String(cString: strerror(errno))) }
+        // Children must not hold the writing end, whoever starts one at this moment: the pipe has to close with this process.
+        guard salvor_pipe2(&ends, O_CLOEXEC) == 0 else { throw NotStarted(reason: String(cString: strerror(errno))) }
         defer { close(ends[0]) }
-        // Children must not hold the writing end: the pipe has to close with this process.
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
 
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -68,6 +68,8 @@ public final class Watchdog: Sendable {
         posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
         // Standard output is for salvor's results.
         posix_spawn_file_actions_adddup2(&actions, 2, 1)
+        // It outlives the children of others, whose pipes would not end while it had them, too.
+        salvor_spawn_close_from(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

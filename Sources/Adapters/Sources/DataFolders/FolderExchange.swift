@@ -109,7 +109,8 @@ public struct FolderExchange: Sendable {
         guard status.st_mode & S_IFMT == S_IFDIR else { return true }
         return try saying("list", path) {
             let listing = DirectoryListing()
-            try listing.read(try Descriptor.directory(Array(path.utf8)).raw, path: Array(path.utf8))
+            let folder = try Descriptor.directory(Array(path.utf8))
+            try withExtendedLifetime(folder) { try listing.read(folder.raw, path: Array(path.utf8)) }
             for index in 0..<listing.count {
                 let name = String(decoding: listing.bytes(at: index), as: UTF8.self)
                 guard try give("\(path)/\(name)", user, group) else { return false }
@@ -131,7 +132,8 @@ public struct FolderExchange: Sendable {
     private func sync() throws {
         try Self.saying("sync", target) {
             let parent = Array(Self.parent(of: target).utf8)
-            try FileSystemSync.one(try Descriptor.directory(parent, followingLinks: true).raw, path: parent)
+            let folder = try Descriptor.directory(parent, followingLinks: true)
+            try withExtendedLifetime(folder) { try FileSystemSync.one(folder.raw, path: parent) }
         }
     }
 

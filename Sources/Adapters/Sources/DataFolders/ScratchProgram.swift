@@ -34,7 +34,8 @@ public enum ScratchProgram {
                             for await _ in output {}
                             throw Ended()
                         }
-                        try await group.waitForAll()
+                        // Unlike waiting for all, this ends with the first error.
+                        for try await _ in group {}
                     }
                 } catch is Ended {}
             }

@@ -25,15 +25,24 @@ struct Accounts: Sendable {
     /// All accounts, roles first, in order of name.
     func list() async throws -> [Account] {
         let column = server.identity.isMariaDB ? "is_role" : "'N'"
-        return try await server.rows("SELECT User, Host, \(column) FROM mysql.user ORDER BY User, Host")
-            .filter { $0.count == 3 && !Self.own.contains($0[0]) }
-            .map { row in
-                let isRole = row[2] == "Y"
-                return Account(
-                    name: isRole ? SQLText.name(row[0]) : "\(SQLText.name(row[0]))@\(SQLText.name(row[1]))",
-                    isRole: isRole)
-            }
-            .sorted { ($0.isRole ? 0 : 1, $0.name) < ($1.isRole ? 0 : 1, $1.name) }
+        return try await server.rows(
+            "SELECT User, Host, \(column), @@skip_name_resolve FROM mysql.user ORDER BY User, Host"
+        )
+        // A server that resolves no names does as if accounts with names of hosts were not there.
+        .filter { $0.count == 4 && !Self.own.contains($0[0]) && ($0[3] == "0" || !Self.isHostName($0[1])) }
+        .map { row in
+            let isRole = row[2] == "Y"
+            return Account(
+                name: isRole ? SQLText.name(row[0]) : "\(SQLText.name(row[0]))@\(SQLText.name(row[1]))",
+                isRole: isRole)
+        }
+        .sorted { ($0.isRole ? 0 : 1, $0.name) < ($1.isRole ? 0 : 1, $1.name) }
+    }
+
+    /// Whether the host of an account has to be looked up: neither a pattern nor an address.
+    private static func isHostName(_ host: String) -> Bool {
+        guard !host.isEmpty, host != "localhost", !host.contains(":") else { return false }
+        return !host.utf8.allSatisfy { ($0 >= 46 && $0 <= 57) || $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "_") }
     }
 
     /// Statements that make all of them again: first the accounts, then what they may do.

@@ -56,6 +56,8 @@ extension Rights {
         need("SHOW VIEW")
         need("TRIGGER")
         need("EVENT")
+        // Looking at a view that calls a function takes the right to call it.
+        need("EXECUTE")
         if settings.nonTransactional == .lock { need("LOCK TABLES") }
         if identity.hasBinaryLog {
             need(
