@@ -57,7 +57,7 @@ enum KnownSystems {
         "grafana": "grafana", "grafana-oss": "grafana", "typesense": "typesense",
     ]
 
-    /// The adapter for an image such as `docker.io/library/postgres:15@sha256:…`; nil when it is none of ours.
+    /// The adapter for an image such as `HOST/library/postgres:15@sha256:…`; nil when it is none of ours.
     static func adapter(image: String) -> String? {
         let name = image.split(separator: "@").first ?? ""
         let last = name.split(separator: "/").last ?? ""
