@@ -96,7 +96,7 @@ struct PatienceTests {
         try site.folder.write("errors", "")
         process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: site.folder("errors")))
         process.standardOutput = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         // It has said that it waits; only then is the lock given back.
         while process.isRunning,
             try !String(contentsOfFile: site.folder("errors"), encoding: .utf8).contains("waiting: another run")

@@ -73,7 +73,7 @@ struct KubectlDouble: Sendable {
         process.standardOutput = FileHandle.nullDevice
         process.standardInput =
             try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
             throw Failure(.programFailed, "the double refused \(arguments): \(process.terminationStatus)")

@@ -38,7 +38,7 @@ struct RedisCaptureTests {
         check.executableURL = URL(fileURLWithPath: "/usr/bin/redis-check-rdb")
         check.arguments = [folder("dump.rdb")]
         check.standardOutput = FileHandle.nullDevice
-        try check.run()
+        try check.start()
         check.waitUntilExit()
         #expect(check.terminationStatus == 0)
     }

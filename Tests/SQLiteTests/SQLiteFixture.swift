@@ -113,9 +113,11 @@ struct SQLiteFixture {
             path, ".dump", "PRAGMA user_version", "PRAGMA application_id", "PRAGMA journal_mode",
             "SELECT rowid, body FROM loose", "SELECT group_concat(rowid) FROM looser WHERE looser MATCH 'topic3'",
         ]
-        let output = Pipe()
-        shell.standardOutput = output
-        try shell.run()
+        let output = try shell.start {
+            let output = Pipe()
+            shell.standardOutput = output
+            return output
+        }
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
         shell.waitUntilExit()
         guard shell.terminationStatus == 0 else { throw Failure(.programFailed, "sqlite3 failed") }

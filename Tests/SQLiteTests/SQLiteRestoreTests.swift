@@ -193,10 +193,11 @@ struct SQLiteRestoreTests {
         let holder = Process()
         holder.executableURL = URL(fileURLWithPath: "/usr/bin/sqlite3")
         holder.arguments = [fixture.path]
-        let (input, output) = (Pipe(), Pipe())
-        holder.standardInput = input
-        holder.standardOutput = output
-        try holder.run()
+        let (input, output) = try holder.start {
+            let pipes = (Pipe(), Pipe())
+            (holder.standardInput, holder.standardOutput) = pipes
+            return pipes
+        }
         try input.fileHandleForWriting.write(contentsOf: Data("BEGIN EXCLUSIVE;\nSELECT 'held';\n".utf8))
         #expect(String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).contains("held"))
         let plan = try await adapter.planRestore(restore)

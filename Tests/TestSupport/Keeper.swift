@@ -26,12 +26,14 @@ final class Keeper: Sendable {
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = ["-c", script, folder] + (server.map { [$0.name] + $0.arguments } ?? [])
         process.environment = ProcessInfo.processInfo.environment.merging(server?.environment ?? [:]) { _, new in new }
-        let input = Pipe()
-        // Another child that held this end would keep the server alive.
-        _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        process.standardInput = input
-        pipe = Mutex(input.fileHandleForWriting)
-        try process.run()
+        pipe = Mutex(nil)
+        try process.start {
+            let input = Pipe()
+            // Another child that held this end would keep the server alive.
+            _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+            process.standardInput = input
+            pipe.withLock { $0 = input.fileHandleForWriting }
+        }
     }
 
     var isRunning: Bool { process.isRunning }

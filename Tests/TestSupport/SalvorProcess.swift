@@ -49,7 +49,7 @@ public struct SalvorProcess: Sendable {
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files("out")))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files("err")))
             let began = ContinuousClock.now
-            try process.run()
+            try process.start()
             started?(process.processIdentifier)
             if let delay {
                 // The moment of the kill is the test's input, not a wait for something to happen.

@@ -9,11 +9,12 @@ public enum ShortCommand {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [program] + arguments
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        let (output, errors) = try process.start {
+            let pipes = (Pipe(), Pipe())
+            (process.standardOutput, process.standardError) = pipes
+            return pipes
+        }
         // Little output: both fit into their pipes, so reading one after the other cannot block the program.
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

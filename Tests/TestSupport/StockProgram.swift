@@ -39,7 +39,7 @@ public enum StockProgram {
             process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: files("in")))
             process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: files("out")))
             process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: files("err")))
-            try process.run()
+            try process.start()
             process.waitUntilExit()
             return Outcome(
                 status: process.terminationReason == .exit

@@ -22,30 +22,32 @@ public enum TestTool {
     public static func launch(
         _ program: String, _ arguments: [String], log: String, removing folder: String
     ) throws -> (process: Process, lifeline: FileHandle) {
-        var ends: [Int32] = [0, 0]
-        // Closed in other children: each would otherwise hold the lifeline open.
-        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
-            throw ShortCommand.Failed(description: "no pipe: \(String(cString: strerror(errno)))")
-        }
         let script = """
             log=$1; folder=$2; shift 2
-            "$@" >"$log" 2>&1 </dev/null & server=$!
-            (while kill -0 $server 2>/dev/null; do sleep 1; done; kill $$ 2>/dev/null) </dev/null & watch=$!
-            trap 'exit 1' TERM
-            read -r end
-            trap '' TERM
-            kill -TERM $server 2>/dev/null
-            for step in 1 2 3 4 5 6 7 8 9 10; do kill -0 $server 2>/dev/null || break; sleep 0.5; done
-            kill -KILL $server 2>/dev/null
+            exec 3<&0
+            "$@" >"$log" 2>&1 </dev/null 3<&- & server=$!
+            (
+                read -r end <&3
+                kill -TERM $server
+                for step in $(seq 40); do sleep 0.5; kill -0 $server || exit; done
+                kill -KILL $server
+            ) </dev/null 2>/dev/null & watch=$!
+            # Reaped by this shell: nobody else might, and a dead server looks alive until somebody does.
+            wait $server
+            kill $watch 2>/dev/null
+            wait $watch
             rm -rf "$folder"
             """
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = ["-c", script, "sh", log, folder, program] + arguments
-        process.standardInput = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
-        try process.run()
-        return (process, FileHandle(fileDescriptor: ends[1], closeOnDealloc: true))
+        let lifeline = try process.start {
+            let input = Pipe()
+            process.standardInput = input
+            return input.fileHandleForWriting
+        }
+        return (process, lifeline)
     }
 }

@@ -112,7 +112,7 @@ public final class ThrowawayEngine: Sendable {
             client.standardOutput = FileHandle.nullDevice
             client.standardError = FileHandle.nullDevice
             // When it cannot be started, the rest is the guard's.
-            if (try? client.run()) != nil { client.waitUntilExit() }
+            if (try? client.start()) != nil { client.waitUntilExit() }
         }
         // The guard beside the server sees the end of its pipe and stops it.
         try? lifeline.close()

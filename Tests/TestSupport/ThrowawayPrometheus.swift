@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Domain
 import Foundation
 import Synchronization
@@ -61,7 +62,7 @@ public final class ThrowawayPrometheus: Sendable {
     /// Answers of a query as text; nil when nobody answers.
     public func query(_ words: String) async throws -> String? {
         let outcome = try await StockProgram.run(
-            "curl", ["-sf", "-G", "--data-urlencode", "query=\(words)", "\(url)/api/v1/query"])
+            "curl", ["-sf", "--max-time", "20", "-G", "--data-urlencode", "query=\(words)", "\(url)/api/v1/query"])
         return outcome.status == 0 ? outcome.text : nil
     }
 
@@ -70,7 +71,10 @@ public final class ThrowawayPrometheus: Sendable {
         return text.contains("\"value\"") ? 1 : 0
     }
 
-    public func stop() async throws { release()?.waitUntilExit() }
+    public func stop() async throws {
+        let process = release()
+        try await Blocking.run { process?.waitUntilExit() }
+    }
 
     @discardableResult
     private func release() -> Process? {

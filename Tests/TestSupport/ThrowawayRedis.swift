@@ -71,7 +71,7 @@ public final class ThrowawayRedis: Sendable {
         server.standardInput = FileHandle.nullDevice
         server.standardOutput = FileHandle.nullDevice
         server.standardError = FileHandle.nullDevice
-        try server.run()
+        try server.start()
         process.withLock { $0 = server }
         // Its own log tells that this server is ready; something else might answer at the port.
         for _ in 0..<600 {
@@ -103,11 +103,13 @@ public final class ThrowawayRedis: Sendable {
         var environment = ProcessInfo.processInfo.environment
         environment["REDISCLI_AUTH"] = password
         client.environment = environment
-        let (output, source) = (Pipe(), Pipe())
-        client.standardOutput = output
-        client.standardError = output
-        client.standardInput = input == nil ? FileHandle.nullDevice : source
-        try client.run()
+        let (output, source) = try client.start {
+            let (output, source) = (Pipe(), Pipe())
+            client.standardOutput = output
+            client.standardError = output
+            client.standardInput = input == nil ? FileHandle.nullDevice : source
+            return (output, source)
+        }
         if let input {
             try source.fileHandleForWriting.write(contentsOf: Data(input.utf8))
             try source.fileHandleForWriting.close()

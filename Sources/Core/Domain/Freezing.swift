@@ -3,7 +3,7 @@
 /// An adapter whose copy can be fixed at one moment and read later, so that several sources share a moment
 /// (`consistency: together`).
 ///
-/// Its `capture` amounts to `freeze`, `capture` of what was frozen, and `release`.
+/// Its `capture` is `freeze`, `capture` of what was frozen, and `release`, unless it has a way of its own.
 public protocol FreezingAdapter: SourceAdapter {
     /// Fixes one consistent state; nothing large is read yet. What stays behind on the server when this process dies is
     /// noted in the environment's `freezeNotes` before it is made.
@@ -16,6 +16,28 @@ public protocol FreezingAdapter: SourceAdapter {
 
 extension FreezingAdapter {
     public func freezeLead() async -> Double { 0 }
+}
+
+extension FreezingAdapter {
+    /// Freezes, streams and releases, the last in any case and out of reach of the task's cancellation.
+    ///
+    /// - Throws: the first failure, with the release's behind it if that failed, too.
+    public func capture(into sink: any CaptureSink) async throws -> CaptureReport {
+        let frozen = try await freeze()
+        let result: Result<CaptureReport, any Error>
+        do { result = .success(try await frozen.capture(into: sink)) } catch { result = .failure(error) }
+        let left = await Task { () -> (any Error)? in
+            do { try await frozen.release() } catch { return error }
+            return nil
+        }.value
+        guard let left else { return try result.get() }
+        let second = Failure.wrapping(left, as: .sourceFailed)
+        do { _ = try result.get() } catch {
+            let first = Failure.wrapping(error, as: .sourceFailed)
+            throw Failure(first.code, "\(first.summary); and then: \(second.summary)", hint: second.hint ?? first.hint)
+        }
+        throw second
+    }
 }
 
 /// The state of one source, fixed until it is released.

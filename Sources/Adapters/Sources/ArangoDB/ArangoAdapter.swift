@@ -25,19 +25,6 @@ struct ArangoAdapter: FreezingAdapter {
         try await server.use { try await body(ArangoServer(web: $0)) }
     }
 
-    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        let frozen = try await freeze()
-        do {
-            let report = try await frozen.capture(into: sink)
-            try await frozen.release()
-            return report
-        } catch {
-            // The first error is the one to tell; what could not be removed is still noted for the next run.
-            await Task { try? await frozen.release() }.value
-            throw error
-        }
-    }
-
     func preflight() async -> [Check] {
         do {
             return try await withServer { server in

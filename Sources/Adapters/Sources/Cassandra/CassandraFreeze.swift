@@ -5,26 +5,6 @@ import Foundation
 extension CassandraAdapter {
     func freeze() async throws -> any FrozenSource { try await freezeRing() }
 
-    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        let frozen = try await freezeRing()
-        do {
-            let report = try await frozen.capture(into: sink)
-            try await frozen.release()
-            return report
-        } catch {
-            // Out of reach of this task's cancellation: what was frozen is released in any case.
-            let failure = await Task { () -> Failure? in
-                do {
-                    try await frozen.release()
-                    return nil
-                } catch { return Failure.wrapping(error) }
-            }.value
-            guard let failure else { throw error }
-            let first = Failure.wrapping(error, as: .sourceFailed)
-            throw Failure(first.code, "\(first.summary); and then: \(failure.summary)", hint: failure.hint)
-        }
-    }
-
     func freezeRing() async throws -> FrozenCassandra {
         let ring = try await reader.read()
         try requireWhole(ring)

@@ -38,15 +38,8 @@ struct RestoreChoice: Sendable {
         let parts = pattern.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         // The server's own keyspaces are meant only by their whole names.
         guard !CassandraRecord.isSystem(table.keyspace) || parts[0] == table.keyspace else { return false }
-        return glob(parts[0][...], table.keyspace[...]) && (parts.count == 1 || glob(parts[1][...], table.name[...]))
-    }
-
-    private static func glob(_ pattern: Substring, _ text: Substring) -> Bool {
-        guard let first = pattern.first else { return text.isEmpty }
-        if first == "*" {
-            return glob(pattern.dropFirst(), text) || (!text.isEmpty && glob(pattern, text.dropFirst()))
-        }
-        return text.first == first && glob(pattern.dropFirst(), text.dropFirst())
+        return NamePattern(parts[0]).matches(table.keyspace)
+            && (parts.count == 1 || NamePattern(parts[1]).matches(table.name))
     }
 
     /// A name for the copy of `keyspace` beside the live one: at most 48 characters, as the server allows.

@@ -89,16 +89,4 @@ struct EtcdAdapter: FreezingAdapter {
             : Check(
                 "room", .failed, words, remedy: "Free space there, or set 'temporary-directory'.", code: .localSpace)
     }
-
-    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        let frozen = try await freeze()
-        let report: CaptureReport
-        do { report = try await frozen.capture(into: sink) } catch {
-            // Also when this task was cancelled; the first error is the one to tell, and the note stays for the next run.
-            try? await Task { try await frozen.release() }.value
-            throw error
-        }
-        try await Task { try await frozen.release() }.value
-        return report
-    }
 }

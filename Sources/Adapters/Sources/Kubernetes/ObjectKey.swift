@@ -55,21 +55,10 @@ struct ObjectKey: Hashable, Sendable, Codable, Comparable, CustomStringConvertib
         let texts = [
             "\(kind)/\(name)", "\(short)/\(name)", "\(namespace)/\(kind)/\(name)", "\(namespace)/\(short)/\(name)",
         ]
-        return texts.contains { Self.matches(Array(pattern.unicodeScalars)[...], Array($0.unicodeScalars)[...]) }
-    }
-
-    /// `*` for any text but a slash, `?` for any character but a slash.
-    private static func matches(_ pattern: ArraySlice<Unicode.Scalar>, _ text: ArraySlice<Unicode.Scalar>) -> Bool {
-        guard let first = pattern.first else { return text.isEmpty }
-        if first == "*" {
-            var rest = text
-            while true {
-                if matches(pattern.dropFirst(), rest) { return true }
-                guard let next = rest.first, next != "/" else { return false }
-                rest = rest.dropFirst()
-            }
+        let parts = pattern.split(separator: "/", omittingEmptySubsequences: false).map { NamePattern(String($0)) }
+        // Part by part, so that no star reaches over a slash.
+        return texts.map { $0.split(separator: "/", omittingEmptySubsequences: false) }.contains { text in
+            text.count == parts.count && zip(parts, text).allSatisfy { $0.matches(String($1)) }
         }
-        guard let next = text.first, first == next || (first == "?" && next != "/") else { return false }
-        return matches(pattern.dropFirst(), text.dropFirst())
     }
 }

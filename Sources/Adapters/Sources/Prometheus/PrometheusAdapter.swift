@@ -71,16 +71,4 @@ struct PrometheusAdapter: FreezingAdapter {
         }
         return checks
     }
-
-    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        let frozen = try await freeze()
-        let report: CaptureReport
-        do { report = try await frozen.capture(into: sink) } catch {
-            // Also when this task was cancelled; the first error is the one to tell, and the note stays for the next run.
-            try? await Task { try await frozen.release() }.value
-            throw error
-        }
-        try await Task { try await frozen.release() }.value
-        return report
-    }
 }

@@ -30,19 +30,6 @@ struct QdrantAdapter: FreezingAdapter {
             return try await opened(rest.dropFirst(), nodes + [node], body)
         }
     }
-
-    func capture(into sink: any CaptureSink) async throws -> CaptureReport {
-        let frozen = try await freeze()
-        do {
-            let report = try await frozen.capture(into: sink)
-            try await frozen.release()
-            return report
-        } catch {
-            // The first error is the one to tell; what could not be removed is still noted for the next run.
-            await Task { try? await frozen.release() }.value
-            throw error
-        }
-    }
 }
 
 /// Names of facts and streams.

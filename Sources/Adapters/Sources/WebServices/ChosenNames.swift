@@ -4,9 +4,9 @@ public import Domain
 
 /// Which collections, indexes or databases of a server are meant.
 public struct ChosenNames: Sendable, Equatable {
-    /// Names or patterns with `*`; nil: all.
+    /// Names or patterns with `*` and `?`; nil: all.
     public var included: [String]?
-    /// Names or patterns with `*`.
+    /// Names or patterns with `*` and `?`.
     public var excluded: [String]
 
     public init(_ included: [String]? = nil, excluded: [String] = []) {
@@ -24,37 +24,23 @@ public struct ChosenNames: Sendable, Equatable {
 
     /// Whether `name` is meant.
     public func contains(_ name: String) -> Bool {
-        (included ?? ["*"]).contains { Self.matches(name, $0) } && !excluded.contains { Self.matches(name, $0) }
+        (included ?? ["*"]).contains { NamePattern($0).matches(name) }
+            && !excluded.contains { NamePattern($0).matches(name) }
     }
 
-    /// Plain names that were asked for and are not among `names`.
+    /// Names and patterns that were asked for and fit none of `names`.
     public func missing(from names: [String]) -> [String] {
-        (included ?? []).filter { pattern in !names.contains { Self.matches($0, pattern) } }
+        (included ?? []).filter { !names.contains(where: NamePattern($0).matches) }
     }
 
     /// The JSON Schema of such a key.
     public static let schema: JSONValue = [
         "oneOf": [["const": "all"], ["type": "array", "minItems": 1, "items": ["type": "string"]]],
-        "default": "all", "description": "names, or patterns with *",
+        "default": "all", "description": "names, or patterns with * and ?",
     ]
 
     /// The JSON Schema of `exclude`.
     public static let excludeSchema: JSONValue = ["type": "array", "items": ["type": "string"]]
-
-    /// Whether `name` fits `pattern`, in which `*` stands for any text.
-    public static func matches(_ name: String, _ pattern: String) -> Bool {
-        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count > 1, let first = parts.first, let last = parts.last else { return name == pattern }
-        guard name.hasPrefix(first), name.utf8.count >= first.utf8.count + last.utf8.count, name.hasSuffix(last) else {
-            return false
-        }
-        var rest = name.dropFirst(first.count).dropLast(last.count)
-        for part in parts.dropFirst().dropLast() where !part.isEmpty {
-            guard let found = rest.indices.first(where: { rest[$0...].hasPrefix(part) }) else { return false }
-            rest = rest[found...].dropFirst(part.count)
-        }
-        return true
-    }
 }
 
 /// Names that Salvor gives to what it makes.

@@ -42,7 +42,8 @@ extension JSONValue {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Every JSON value can be encoded: numbers that are none (NaN) cannot come out of a decoder.
-        guard let data = try? encoder.encode(self) else { return "null" }
+        // Should that ever be wrong, the text is of this value all the same, and no JSON that somebody could take for one.
+        guard let data = try? encoder.encode(self) else { return "\(self)" }
         return String(decoding: data, as: UTF8.self)
     }
 
@@ -51,7 +52,7 @@ extension JSONValue {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
         // As above.
-        guard let data = try? encoder.encode(self) else { return [] }
+        guard let data = try? encoder.encode(self) else { return Array("\(self)\n".utf8) }
         return Array(data) + [10]
     }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A database name, exact or with `*` (any text) and `?` (any one character).
-struct NamePattern: Sendable {
+/// A name of something in a server, exact or with `*` (any text) and `?` (any one character).
+public struct NamePattern: Sendable {
     private let pattern: [Character]
 
-    init(_ text: String) {
+    public init(_ text: String) {
         pattern = Array(text)
     }
 
     /// Whether `name` is the pattern itself or fits it as a whole.
-    func matches(_ name: String) -> Bool {
+    public func matches(_ name: String) -> Bool {
         let name = Array(name)
         if name == pattern { return true }
         // Iterative matching with one point to fall back to: the last star.
