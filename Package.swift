@@ -130,7 +130,7 @@ let package = Package(
         ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
         ring("Adapters/Sources", "Prometheus", ["ByteStreams", "DataFolders", "Domain", "Files", "Transfer"]),
         ring("Adapters/Sources", "Qdrant", ["ByteStreams", "Domain", "WebServices"]),
-        ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain", "Transfer"]),
         ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb, grdbSQLite]),
         ring("Adapters/Sources", "Secrets", ["ByteStreams", "Domain", "Files"]),
         ring("Adapters/Sources", "Typesense", ["ByteStreams", "Domain", "WebServices"]),

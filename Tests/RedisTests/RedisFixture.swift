@@ -14,21 +14,29 @@ struct RedisFixture {
     let kept: TemporaryDirectory
     let journal = MortalJournal()
 
-    init(_ flavour: ThrowawayRedis.Flavour = .redis7, password: String? = nil, options: [String] = []) throws {
-        server = try ThrowawayRedis(flavour, password: password, options: options)
+    init(
+        _ flavour: ThrowawayRedis.Flavour = .redis7, password: String? = nil, certificates: TestCertificates? = nil,
+        options: [String] = []
+    ) throws {
+        server = try ThrowawayRedis(flavour, password: password, certificates: certificates, options: options)
         scratch = try TemporaryDirectory("scratch")
         kept = try TemporaryDirectory("kept")
     }
 
     func adapter(
         port: Int? = nil, user: String? = nil, password: String? = nil, timeout: Int = 20,
-        restore: [(String, String)] = []
+        tls: [(String, String)]? = nil, restore: [(String, String)] = []
     ) throws -> any SourceAdapter {
         var connection = [("host", "127.0.0.1"), ("port", String(port ?? server.port))]
         if let user { connection.append(("user", user)) }
         if let secret = password ?? server.password { connection.append(("password", secret)) }
         let node = Self.mapping([
-            ("connection", Self.mapping(connection.map { ($0.0, Self.scalar($0.1)) })),
+            (
+                "connection",
+                Self.mapping(
+                    connection.map { ($0.0, Self.scalar($0.1)) }
+                        + (tls.map { [("tls", Self.mapping($0.map { ($0.0, Self.scalar($0.1)) }))] } ?? []))
+            ),
             ("timeout", Self.scalar(String(timeout))),
             ("restore", Self.mapping(restore.map { ($0.0, Self.scalar($0.1)) })),
         ])
@@ -81,10 +89,12 @@ struct RedisFixture {
     }
 
     /// `db key` to the value as DUMP writes it, with the moment of its expiry.
-    static func content(_ server: ThrowawayRedis) async throws -> [String: [UInt8]] {
+    static func content(
+        _ server: ThrowawayRedis, security: RedisSecurity? = nil
+    ) async throws -> [String: [UInt8]] {
         let endpoint = RedisEndpoint(
             transport: LocalTransport(), host: "127.0.0.1", port: server.port,
-            password: server.password.map { .known($0) } ?? .none, timeoutSeconds: 20)
+            password: server.password.map { .known($0) } ?? .none, timeoutSeconds: 20, security: security)
         let connection = try await endpoint.connect()
         var result: [String: [UInt8]] = [:]
         for database in try await connection.info().databases.keys {

@@ -14,7 +14,7 @@ public struct TestCertificates: Sendable {
         certificateFile = "\(directory)/server.crt"
         keyFile = "\(directory)/server.key"
         let names = "subjectAltName=DNS:localhost,DNS:s3.localhost,DNS:*.s3.localhost,IP:127.0.0.1"
-        try "\(names)\nextendedKeyUsage=serverAuth\n".write(
+        try "\(names)\nextendedKeyUsage=serverAuth,clientAuth\n".write(
             toFile: "\(directory)/extensions", atomically: true, encoding: .utf8)
         let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         try ShortCommand.run(

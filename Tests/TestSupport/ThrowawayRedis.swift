@@ -30,6 +30,7 @@ public final class ThrowawayRedis: Sendable {
 
     public let port: Int
     public let password: String?
+    private let certificates: TestCertificates?
     private let folder: TemporaryDirectory
     private let program: String
     private let process = Mutex<Process?>(nil)
@@ -39,8 +40,14 @@ public final class ThrowawayRedis: Sendable {
 
     /// Starts a server.
     ///
-    /// - Parameter options: lines of redis.conf, after (and overriding) those for a quick and quiet test server.
-    public init(_ flavour: Flavour = .redis7, password: String? = nil, options: [String] = []) throws {
+    /// - Parameters:
+    ///   - certificates: TLS is spoken with these, and nothing else, towards masters as well.
+    ///   - options: lines of redis.conf, after (and overriding) those for a quick and quiet test server.
+    public init(
+        _ flavour: Flavour = .redis7, password: String? = nil, certificates: TestCertificates? = nil,
+        options: [String] = []
+    ) throws {
+        self.certificates = certificates
         program = flavour.program
         guard FileManager.default.isExecutableFile(atPath: program) else {
             throw NotStarted(description: "\(program) is missing: run scripts/install-test-redis")
@@ -53,6 +60,13 @@ public final class ThrowawayRedis: Sendable {
             "save \"\"", "appendonly no", "repl-diskless-sync-delay 0",
         ]
         if let password { lines.append("requirepass \(password)") }
+        if let certificates {
+            lines += [
+                "port 0", "tls-port \(port)", "tls-cert-file \(certificates.certificateFile)",
+                "tls-key-file \(certificates.keyFile)", "tls-ca-cert-file \(certificates.caFile)",
+                "tls-auth-clients no", "tls-replication yes",
+            ]
+        }
         try folder.write("redis.conf", (lines + options).joined(separator: "\n") + "\n")
         try start()
     }
@@ -99,7 +113,9 @@ public final class ThrowawayRedis: Sendable {
     public func cli(_ arguments: String..., input: String? = nil) throws -> String {
         let client = Process()
         client.executableURL = URL(fileURLWithPath: "/usr/bin/redis-cli")
-        client.arguments = ["-h", "127.0.0.1", "-p", String(port)] + arguments
+        client.arguments =
+            ["-h", "127.0.0.1", "-p", String(port)]
+            + (certificates.map { ["--tls", "--cacert", $0.caFile] } ?? []) + arguments
         var environment = ProcessInfo.processInfo.environment
         environment["REDISCLI_AUTH"] = password
         client.environment = environment

@@ -72,3 +72,15 @@ static inline struct curl_certinfo *salvor_curl_get_certificates(CURL *handle) {
 static inline curl_version_info_data *salvor_curl_version(void) {
     return curl_version_info(CURLVERSION_NOW);
 }
+
+// CURLOPT_OPENSOCKETFUNCTION: hands libcurl a connection that exists already; CURLOPT_SOCKOPTFUNCTION says so.
+typedef curl_socket_t (*salvor_curl_socket_callback)(
+    void *context, curlsocktype purpose, struct curl_sockaddr *address);
+typedef int (*salvor_curl_connected_callback)(void *context, curl_socket_t socket, curlsocktype purpose);
+static inline CURLcode salvor_curl_set_open_connection(
+    CURL *handle, salvor_curl_socket_callback open, salvor_curl_connected_callback connected, void *context) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, context);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, connected);
+    return code;
+}

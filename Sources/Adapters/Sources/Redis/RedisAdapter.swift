@@ -12,7 +12,7 @@ struct RedisAdapter: SourceAdapter {
             transport: environment.transport, host: settings.socket ?? settings.host, port: settings.port,
             user: settings.user,
             password: settings.password.map { .reference($0, environment.secrets) } ?? .none,
-            timeoutSeconds: settings.timeoutSeconds, remedy: restoreRights)
+            timeoutSeconds: settings.timeoutSeconds, security: settings.security, remedy: restoreRights)
     }
 
     /// The least rights for a backup, as a command to type.

@@ -18,6 +18,8 @@ struct RedisEndpoint: Sendable {
     var user: String?
     var password: Password
     var timeoutSeconds: Int
+    /// TLS, when the server speaks it.
+    var security: RedisSecurity?
     /// What to type when the user lacks a right.
     var remedy: String?
 
@@ -31,8 +33,14 @@ struct RedisEndpoint: Sendable {
     ///
     /// - Throws: `Failure(.sourceUnreachable)` or `Failure(.sourceDenied)`.
     func connect() async throws -> RespConnection {
-        let descriptor = try await transport.connect(host: host, port: port, timeoutSeconds: min(timeoutSeconds, 20))
-        let connection = RespConnection(descriptor: descriptor, name: name, timeoutSeconds: timeoutSeconds)
+        let patience = min(timeoutSeconds, 20)
+        var descriptor = try await transport.connect(host: host, port: port, timeoutSeconds: patience)
+        let localAddress = RespConnection.localAddress(of: descriptor)
+        if let security {
+            descriptor = try await security.secured(descriptor, host: host, timeoutSeconds: patience, name: name)
+        }
+        let connection = RespConnection(
+            descriptor: descriptor, name: name, timeoutSeconds: timeoutSeconds, localAddress: localAddress)
         let secret: String
         switch password {
         case .none: return connection

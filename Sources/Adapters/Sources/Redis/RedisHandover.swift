@@ -77,12 +77,18 @@ struct RedisHandover: Sendable {
         _ = try await live.saying { try await connection.command("REPLICAOF", "NO", "ONE") }
     }
 
-    /// Empties `masterauth` if this restore has set it.
-    static func forgetPassword(_ live: RedisEndpoint, _ page: inout RedisPage) async throws {
-        guard page.record.setsMasterPassword else { return }
-        let connection = try await live.connect()
-        _ = try await live.saying { try await connection.command("CONFIG", "SET", "masterauth", "") }
-        try await page.write { $0.setsMasterPassword = false }
+    /// Puts back what of the live server's settings this restore has changed.
+    static func putSettingsBack(_ live: RedisEndpoint, _ page: inout RedisPage) async throws {
+        if page.record.setsMasterPassword {
+            let connection = try await live.connect()
+            _ = try await live.saying { try await connection.command("CONFIG", "SET", "masterauth", "") }
+            try await page.write { $0.setsMasterPassword = false }
+        }
+        if page.record.setsPlainReplication == true {
+            let connection = try await live.connect()
+            _ = try await live.saying { try await connection.command("CONFIG", "SET", "tls-replication", "yes") }
+            try await page.write { $0.setsPlainReplication = nil }
+        }
     }
 
     // MARK: Steps
@@ -107,6 +113,11 @@ struct RedisHandover: Sendable {
     private func admit(
         _ connection: RespConnection, _ source: RespConnection, _ page: inout RedisPage
     ) async throws {
+        // The scratch server speaks no TLS; it is on this host, or beside the live server.
+        if try await connection.parameter("tls-replication") == "yes" {
+            try await page.write { $0.setsPlainReplication = true }
+            _ = try await connection.command("CONFIG", "SET", "tls-replication", "no")
+        }
         let user = try await connection.parameter("masteruser") ?? ""
         let present = try await connection.parameter("masterauth") ?? ""
         var secret = present

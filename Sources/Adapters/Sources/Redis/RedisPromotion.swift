@@ -15,7 +15,7 @@ extension RedisAdapter {
         case .replaced: break
         default: throw Failure(.restoreFailed, "nothing is staged of '\(environment.source.name)'")
         }
-        try await RedisHandover.forgetPassword(live, &page)
+        try await RedisHandover.putSettingsBack(live, &page)
         try await applyRules(restore, &page)
         try await settlePersistence(page)
         try await page.write { $0.phase = .promoted }
@@ -100,7 +100,7 @@ extension RedisAdapter {
         case .replicating, .replaced, .promoted, .rollingBack:
             if try await !isUnharmed(page.record) { try await putBack(place, &page) }
         }
-        try await RedisHandover.forgetPassword(live, &page)
+        try await RedisHandover.putSettingsBack(live, &page)
         try await page.write { $0.phase = .rolledBack }
         try await removeScratch(place)
     }

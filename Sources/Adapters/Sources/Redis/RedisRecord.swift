@@ -36,6 +36,8 @@ struct RedisRecord: Codable, Sendable, Equatable {
     var oldFacts: Facts?
     /// Whether `masterauth` of the live server, which was empty, is set and must be emptied again.
     var setsMasterPassword = false
+    /// Whether `tls-replication` of the live server is switched off, and must be switched on again.
+    var setsPlainReplication: Bool?
     /// Users of the live server that are made or changed.
     var users: [String] = []
 }

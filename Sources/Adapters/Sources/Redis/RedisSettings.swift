@@ -18,6 +18,8 @@ struct RedisSettings: Sendable {
     var socket: String?
     var user: String?
     var password: SecretReference?
+    /// TLS is spoken with the server; nil: it is not.
+    var security: RedisSecurity?
     /// Seconds without a byte from the server that end an attempt.
     var timeoutSeconds = 60
     /// The server to stage with; nil: the live server's own program, or the one in PATH.
@@ -28,10 +30,12 @@ struct RedisSettings: Sendable {
     var scratchModules: [String] = []
     var accessRules = AccessRules.missing
 
+    private static let connectionKeys = ["host", "port", "user", "password", "socket", "tls"]
+
     init(_ node: ConfigNode, source: String) throws {
         let reader = try ConfigReader(node, path: source, allowed: ["connection", "restore", "timeout"])
         timeoutSeconds = try reader.integer("timeout", in: 1...3600) ?? timeoutSeconds
-        if let connection = try reader.mapping("connection", allowed: ["host", "port", "user", "password", "socket"]) {
+        if let connection = try reader.mapping("connection", allowed: Self.connectionKeys) {
             socket = try connection.string("socket")
             if let socket, !socket.hasPrefix("/") {
                 throw connection.failure("socket", "must be an absolute path, not '\(socket)'")
@@ -45,6 +49,8 @@ struct RedisSettings: Sendable {
             user = try connection.string("user")
             password = try connection.secret("password")
             if user != nil, password == nil { throw connection.failure("user", "needs a 'password'") }
+            security = try RedisSecurity(connection)
+            if socket != nil, security != nil { throw connection.failure("tls", "is not spoken on a Unix socket") }
         }
         let keys = ["scratch-program", "scratch-address", "scratch-modules", "acl"]
         if let restore = try reader.mapping("restore", allowed: keys) {
@@ -72,6 +78,7 @@ struct RedisSettings: Sendable {
                     ],
                     "user": ["type": "string", "description": "an ACL user; default: 'default'"],
                     "password": ["type": "string", "description": "a reference: file:, env:, credential:, command:"],
+                    "tls": RedisSecurity.schema,
                 ],
             ],
             "timeout": [

@@ -32,6 +32,12 @@ extension RedisAdapter {
             target.blockers.append(
                 "no address is known under which \(live.name) reaches this host: set 'restore.scratch-address'")
         }
+        if try await connection.ifAllowed("CONFIG", "GET", "tls-replication")?.pairs["tls-replication"]?.text == "yes",
+            target.address != "127.0.0.1"
+        {
+            target.warnings.append(
+                "\(live.name) takes the data from the scratch server without TLS, over the network between them")
+        }
         checkRole(&target)
         checkRequest(restore, &target)
         try await live.saying { try await checkRoom(data, connection, &target) }

@@ -14,15 +14,18 @@ final class RespConnection: Sendable {
 
     /// `host:port` or the socket's path, for messages.
     let name: String
+    /// This end's address as the server sees it on the route to us, when it is an address of the network.
+    let localAddress: String?
     private let descriptor: Int32
     private let timeoutSeconds: Int
     // One caller at a time; the lock makes a second one wait instead of mixing replies.
     private let buffer = Mutex(Buffer())
 
     /// Takes over `descriptor`, which is closed with the value. No reply byte for `timeoutSeconds` is a failure.
-    init(descriptor: Int32, name: String, timeoutSeconds: Int) {
+    init(descriptor: Int32, name: String, timeoutSeconds: Int, localAddress: String?) {
         self.descriptor = descriptor
         self.name = name
+        self.localAddress = localAddress
         self.timeoutSeconds = timeoutSeconds
         var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -106,8 +109,8 @@ final class RespConnection: Sendable {
         }
     }
 
-    /// This end's address as the server sees it on the route to us, when it is an address of the network.
-    var localAddress: String? {
+    /// A socket's own address, when it is one of the network.
+    static func localAddress(of descriptor: Int32) -> String? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
