@@ -132,6 +132,17 @@ struct NotifyReaderTests {
         if let hint = mistake.hint { #expect(found.hint == hint) }
     }
 
+    @Test("what refers to a secret is known to timers, a webhook's address as well when it is one")
+    func references() throws {
+        let yaml = """
+              - webhook: {url: credential:hook, secret: env:S}
+              - webhook: {url: "https://hooks.example.com/x"}
+            """
+        let document = try YAMLDocument.parse(smallPlan(more: "notify:\n\(yaml)"), file: "p.yaml")
+        let found = try PlanReader(adapters: ["files"]).plan(document).secrets.map(\.kind)
+        #expect(found == [.credential("hook"), .environment("S")])
+    }
+
     @Test("two channels of one name are refused")
     func twice() throws {
         let failure = #expect(throws: Failure.self) {

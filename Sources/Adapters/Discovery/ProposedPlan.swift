@@ -43,7 +43,7 @@ public struct ProposedPlan: Sendable {
         }
         var lines = [
             "# Proposed by 'salvor discover' from what runs here. Look it over, fill in what the comments ask for, then:",
-            "#   salvor config check && salvor init --generate-keys --recovery-directory /root/salvor-recovery && salvor backup",
+            "#   salvor config check && salvor init --generate-keys --recovery-directory /media/usb/salvor-recovery && salvor backup",
             "plan: \(name)", "repository:",
             "  store: file:///srv/backups               # or s3://bucket/prefix, off this host",
             "encryption:",

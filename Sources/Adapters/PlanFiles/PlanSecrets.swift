@@ -19,7 +19,9 @@ enum PlanSecrets {
         case .mapping(let pairs, _):
             return pairs.flatMap { pair -> [SecretReference] in
                 guard case .scalar(let text, _, let mark) = pair.value else { return all(pair.value) }
-                return PlanKeys.secrets.contains(pair.key) ? [SecretReference(text, mark: mark)] : []
+                // A webhook's address may be a secret or not; one that is none is no reference either.
+                let mayRefer = PlanKeys.secrets.contains(pair.key) || pair.key == "url"
+                return mayRefer ? [SecretReference(text, mark: mark)] : []
             }
         }
     }

@@ -29,7 +29,7 @@ struct InitCommand: AsyncParsableCommand {
 
               salvor init --from postgresql-generations
               salvor config check
-              salvor init --generate-keys --recovery-directory /root/salvor-recovery
+              salvor init --generate-keys --recovery-directory /media/usb/salvor-recovery
             """)
 
     @OptionGroup var global: GlobalOptions
