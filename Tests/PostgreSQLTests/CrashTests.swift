@@ -6,18 +6,23 @@ import TestSupport
 import Testing
 import Transports
 
-/// A transport of a salvor that is killed: after some programs nothing can be started any more, not even to clean up.
+/// A transport of a salvor that is killed: after some programs nothing can be started any more, not even to clean up. Or
+/// of one that is told to stop then.
 final class MortalTransport: Transport {
     struct Killed: Error {}
 
     private let remaining: Mutex<Int>
+    private let stop: Mutex<(@Sendable () -> Void)?>
     private let cancels: Bool
 
-    /// - Parameter cancels: instead of dying, cancel the task once and go on living.
+    /// - Parameter cancels: instead of dying, call once what `whenSpent` was given, and go on living.
     init(programs: Int, cancels: Bool = false) {
         remaining = Mutex(programs)
+        stop = Mutex(nil)
         self.cancels = cancels
     }
+
+    func whenSpent(_ stop: @escaping @Sendable () -> Void) { self.stop.withLock { $0 = stop } }
 
     var description: String { "mortal" }
     var reachesLocalFiles: Bool { true }
@@ -29,7 +34,7 @@ final class MortalTransport: Transport {
             defer { left -= 1 }
             return left > 0
         }
-        if cancels, !lives, remaining.withLock({ $0 }) == -1 { withUnsafeCurrentTask { $0?.cancel() } }
+        if !lives { stop.withLock { $0 }?() }
         guard lives || cancels else { throw Killed() }
         return try await LocalTransport().run(program, body)
     }
@@ -78,6 +83,9 @@ struct CrashTests {
                     try await mortal.promote(restore, journal: journal)
                     break
                 } catch is MortalTransport.Killed {}
+                // Nobody has cleaned up yet, and everybody is let in.
+                #expect(
+                    try await copies(server).allSatisfy { ["live", "backup"].contains($0) }, "after \(steps) programs")
                 if steps % 3 == 2 {
                     // Finished by the next attempt.
                     try await healthy.promote(restore, journal: journal)
@@ -88,7 +96,7 @@ struct CrashTests {
                 #expect(try await server.sql(list, database: "template1") == staged, "after \(steps) programs")
                 steps += 1
             }
-            #expect(steps > 10)
+            #expect(steps > 6)
             #expect(try await copies(server) == ["backup", "backup"])
         }
     }
@@ -102,10 +110,11 @@ struct CrashTests {
             let journal = MemoryJournal()
             try await (try Fixture.adapter(server)).stage(restore, journal: journal)
             let staged = try await server.sql(list, database: "template1")
-            for steps in stride(from: 2, to: 14, by: 2) {
-                let adapter = try Fixture.adapter(
-                    server, transport: MortalTransport(programs: steps, cancels: true))
+            for steps in 1...6 {
+                let mortal = MortalTransport(programs: steps, cancels: true)
+                let adapter = try Fixture.adapter(server, transport: mortal)
                 let promotion = Task { try await adapter.promote(restore, journal: journal) }
+                mortal.whenSpent { promotion.cancel() }
                 await #expect(throws: (any Error).self) { try await promotion.value }
                 #expect(try await copies(server) == ["live", "live"], "after \(steps) programs")
                 #expect(try await server.sql(list, database: "template1") == staged, "after \(steps) programs")

@@ -4,6 +4,13 @@ import PostgreSQL
 import TestSupport
 import Testing
 
+/// What clients were told, and how often.
+private actor Answers {
+    private(set) var count: [String: Int] = [:]
+
+    func add(_ answer: String) { count[answer, default: 0] += 1 }
+}
+
 @Suite("PostgreSQL promotion and the way back")
 struct SwapTests {
     @Test("promotion replaces a database with sessions on it, roll back returns it, settle removes the old one")
@@ -19,7 +26,7 @@ struct SwapTests {
             let restore = captured.restore()
             let journal = MemoryJournal()
 
-            let client = Task { try await server.sql("SELECT pg_sleep(60)", database: "app") }
+            let client = Task { try await server.sql("SELECT pg_sleep(900)", database: "app") }
             while try await server.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'app'") == "0" {
                 try await Task.sleep(for: .milliseconds(50))
             }
@@ -54,6 +61,42 @@ struct SwapTests {
             #expect(try await server.dump("app", ["--create"]) == wanted)
             #expect(try await server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'app%'") == "1")
             #expect(await failure { try await adapter.rollBack(restore, journal: journal) }?.code == .restoreFailed)
+        }
+    }
+
+    @Test("clients that come back as fast as they can neither hinder a promotion nor find a closed door")
+    func busy() async throws {
+        try await withServers(15) { servers in
+            let server = servers[0]
+            try await server.sql("CREATE DATABASE app")
+            try await server.sql("CREATE TABLE copy (of text); INSERT INTO copy VALUES ('backup')", database: "app")
+            let captured = try await Captured(try Fixture.adapter(server, ["databases": Fixture.text("app")]))
+            try await server.sql("UPDATE copy SET of = 'live'", database: "app")
+            let adapter = try Fixture.adapter(server)
+            let (restore, journal) = (captured.restore(), MemoryJournal())
+            try await adapter.stage(restore, journal: journal)
+            let seen = Answers()
+            let clients = (0..<4).map { _ in
+                Task {
+                    while !Task.isCancelled {
+                        let found: String
+                        do { found = try await server.sql("SELECT of FROM copy", database: "app") } catch {
+                            found = "\(error)".contains("not currently accepting") ? "closed" : "sent away"
+                        }
+                        await seen.add(found)
+                    }
+                }
+            }
+            while await seen.count["live", default: 0] < 10 { try await Task.sleep(for: .milliseconds(20)) }
+            try await adapter.promote(restore, journal: journal)
+            while await seen.count["backup", default: 0] < 10 { try await Task.sleep(for: .milliseconds(20)) }
+            try await adapter.rollBack(restore, journal: journal)
+            for client in clients {
+                client.cancel()
+                await client.value
+            }
+            #expect(await seen.count["closed"] == nil)
+            #expect(try await server.sql("SELECT of FROM copy", database: "app") == "live")
         }
     }
 

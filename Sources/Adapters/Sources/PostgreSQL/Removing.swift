@@ -18,9 +18,6 @@ struct Removing {
         }
         for (index, item) in state.items.enumerated() {
             let server = server.away(from: item.names)
-            if item.stage == .promoting, let old = list.with(id: item.liveID), !old.allowsConnections {
-                try await server.execute(DatabaseStatements.allowConnections(old.name, true))
-            }
             if let copy = list.named(item.staged), item.stagedID == nil || copy.oid == item.stagedID {
                 await journal.note("dropping the staged database '\(item.staged)'")
                 try await server.execute(DatabaseStatements.drop(item.staged))

@@ -17,7 +17,7 @@ struct Swapping: Sendable {
                     hint: "Stage and verify the restore first.")
             }
             do { try await promote(index, cluster) } catch {
-                // Also when this task was cancelled: the doors of the live database must not stay shut.
+                // Also when this task was cancelled: of several databases, all are swapped or none.
                 let broken = self
                 self = await Task {
                     var repair = broken
@@ -73,14 +73,15 @@ struct Swapping: Sendable {
         try await state.save(journal)
         await journal.note("promoting '\(staged.name)' to '\(item.live)'")
         try await applyProperties(record, to: staged.name, server)
-        for entry in [live, staged].compactMap({ $0 }) { try await shut(entry, server) }
-        var script = ["BEGIN;"]
-        if live != nil { script.append(DatabaseStatements.rename(item.live, to: item.before)) }
-        script += [
-            DatabaseStatements.rename(staged.name, to: item.live), DatabaseStatements.allowConnections(item.live, true),
-            "COMMIT;",
-        ]
-        try await server.execute(script.joined(separator: "\n"))
+        var changes: [String] = []
+        if live != nil {
+            changes += [
+                DatabaseStatements.rename(item.live, to: item.before),
+                DatabaseStatements.allowConnections(item.before, false),
+            ]
+        }
+        changes.append(DatabaseStatements.rename(staged.name, to: item.live))
+        try await exchange(changes, emptying: [live, staged].compactMap { $0 }, server)
         state.items[index].stage = .promoted
         try await state.save(journal)
     }
@@ -96,20 +97,43 @@ struct Swapping: Sendable {
         }
     }
 
-    /// Keeps clients out of a database and ends their sessions. In this order, or they would come back in between.
-    private func shut(_ entry: DatabaseList.Entry, _ server: Server) async throws {
-        try await server.execute(DatabaseStatements.allowConnections(entry.name, false))
+    /// Makes the changes in one transaction, with nobody in these databases.
+    ///
+    /// A rename keeps newcomers out from its first moment, and gives those who are in five seconds to go
+    /// (`CountOtherDBBackends` in PostgreSQL's dbcommands.c); meanwhile they are sent away. So no door is shut before, and
+    /// none stays shut behind a salvor that is killed.
+    private func exchange(
+        _ changes: [String], emptying entries: [DatabaseList.Entry], _ server: Server
+    ) async throws {
+        // The code of an error is the same in every language.
+        let script = (["\\set VERBOSITY verbose", "BEGIN;"] + changes + ["COMMIT;"]).joined(separator: "\n")
+        let leave = entries.map { DatabaseStatements.terminate(id: $0.oid) }.joined(separator: "\n")
         let deadline = ContinuousClock.now + .seconds(30)
-        while true {
-            try await server.execute(DatabaseStatements.terminate(id: entry.oid))
-            let sessions = try await DatabaseList.read(server).with(id: entry.oid)?.sessions ?? 0
-            if sessions == 0 { return }
-            guard ContinuousClock.now < deadline else {
-                throw Failure(
-                    .restoreFailed, "\(sessions) sessions of database '\(entry.name)' do not end",
-                    hint: "Look at pg_stat_activity and end them by hand, then promote again.")
+        for attempt in 1... {
+            try Task.checkCancellation()
+            // Not a part of this task: when it is cancelled, it still must be known whether the exchange came about.
+            let exchange = Task { try await server.execute(script) }
+            let clearing = Task {
+                while true {
+                    try await server.execute(leave)
+                    try await Task.sleep(for: .milliseconds(100))
+                }
             }
-            try await Task.sleep(for: .milliseconds(200))
+            let outcome = await exchange.result
+            clearing.cancel()
+            let cleared = await clearing.result
+            // 55006, object_in_use: somebody is still inside.
+            do { return try outcome.get() } catch let error as Failure where error.summary.contains("55006") {
+                // Why they do not go is worth more than that they do not.
+                if case .failure(let reason as Failure) = cleared { throw reason }
+                let list = try await DatabaseList.read(server)
+                let sessions = entries.compactMap { list.with(id: $0.oid)?.sessions }.reduce(0, +)
+                guard ContinuousClock.now < deadline, sessions > 0 || attempt == 1 else {
+                    throw Failure(
+                        .restoreFailed, error.summary,
+                        hint: "Look at pg_stat_activity and end the sessions by hand, then promote again.")
+                }
+            }
         }
     }
 
@@ -129,26 +153,15 @@ struct Swapping: Sendable {
                     hint: "The restore was settled; restore an earlier bundle instead.")
             }
             await journal.note("putting the old '\(item.live)' back")
-            try await shut(copy, server)
-            var script = ["BEGIN;", DatabaseStatements.rename(item.live, to: item.staged)]
+            // The copy may hold what was written since the promotion: it is kept, and can be looked at.
+            var changes = [DatabaseStatements.rename(item.live, to: item.staged)]
             if old != nil {
-                script += [
+                changes += [
                     DatabaseStatements.rename(item.before, to: item.live),
                     DatabaseStatements.allowConnections(item.live, true),
                 ]
             }
-            // The copy may hold what was written since the promotion: it is kept, and can be looked at.
-            script += [DatabaseStatements.allowConnections(item.staged, true), "COMMIT;"]
-            try await server.execute(script.joined(separator: "\n"))
-        } else {
-            // Not swapped, or put back already: only the closed doors may have to be opened again.
-            if let old, old.name == item.before, list.named(item.live) == nil {
-                try await server.execute(DatabaseStatements.rename(item.before, to: item.live))
-            }
-            for entry in [old, copy].compactMap({ $0 }) where !entry.allowsConnections {
-                let name = entry.name == item.before ? item.live : entry.name
-                try await server.execute(DatabaseStatements.allowConnections(name, true))
-            }
+            try await exchange(changes, emptying: [copy, old].compactMap { $0 }, server)
         }
         state.items[index].stage = .rolledBack
         try await state.save(journal)
