@@ -97,6 +97,9 @@ public final class MeilisearchDouble: Sendable {
 
     public func put(_ name: String, _ index: Index) { state.withLock { $0.indexes[name] = index } }
 
+    /// No index is there any more.
+    public func clear() { state.withLock { $0.indexes = [:] } }
+
     public func addKey(_ uid: String) {
         state.withLock { $0.keys.append(Self.key(uid, ["actions": ["search"], "indexes": ["*"]])) }
     }

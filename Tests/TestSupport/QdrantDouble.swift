@@ -99,6 +99,14 @@ public final class QdrantDouble: Sendable {
 
     public func put(_ name: String, _ collection: Collection) { state.withLock { $0.collections[name] = collection } }
 
+    /// Nothing is there any more: no collection, no alias.
+    public func clear() {
+        state.withLock { state in
+            state.collections = [:]
+            state.aliases = [:]
+        }
+    }
+
     public func alias(_ name: String, to collection: String) { state.withLock { $0.aliases[name] = collection } }
 
     /// A snapshot that somebody else made.

@@ -15,6 +15,9 @@ public final class ThrowawayTypesense: Sendable {
     /// The server shared by all tests of this process.
     public static func shared() async throws -> ThrowawayTypesense { try await starting.value }
 
+    /// A server that only one test has.
+    public static func own() async throws -> ThrowawayTypesense { try await ThrowawayTypesense() }
+
     private static let starting = Task { try await ThrowawayTypesense() }
 
     private init() async throws {

@@ -12,6 +12,12 @@ enum RestoreReports {
             "  from     \(plan.repository)",
             "  fetches  \(ByteFormat.text(plan.bytesToFetch)); takes about \(DurationFormat.text(Double(plan.estimatedSeconds)))",
         ]
+        for source in plan.leftOut where source.reason == .failed {
+            lines.append(
+                "  LACKS    \(source.name) (\(source.adapter)): its capture failed, the bundle does not have it")
+        }
+        let others = plan.leftOut.filter { $0.reason == .noData }.map { "\($0.name) (\($0.adapter))" }
+        if !others.isEmpty { lines.append("  leaves out \(others.joined(separator: ", ")): no data") }
         for source in plan.sources {
             let steps = source.steps
             lines += ["", "SOURCE \(source.name) (\(source.adapter)), \(ByteFormat.text(source.rawBytes))"]

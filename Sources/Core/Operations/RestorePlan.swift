@@ -17,6 +17,8 @@ public struct RestorePlan: Sendable, Codable, Equatable {
     public var estimatedSeconds: Int
     /// Why it cannot be done, over all sources.
     public var blockers: [String]
+    /// Sources of the bundle that were meant and are not restored.
+    public var leftOut: [LeftOut]
 
     /// One source's part.
     public struct Source: Sendable, Codable, Equatable {
@@ -25,6 +27,23 @@ public struct RestorePlan: Sendable, Codable, Equatable {
         public var rawBytes: UInt64
         public var storedBytes: UInt64
         public var steps: SourceRestorePlan
+    }
+}
+
+extension RestorePlan {
+    /// A source that a restore of the whole bundle does without.
+    public struct LeftOut: Sendable, Codable, Equatable {
+        /// Why.
+        public enum Reason: String, Sendable, Codable {
+            /// Its capture failed, so the bundle does not have it.
+            case failed
+            /// It holds configuration, secrets or logs, and only data was asked for.
+            case noData = "no-data"
+        }
+
+        public var name: String
+        public var adapter: String
+        public var reason: Reason
     }
 }
 
@@ -53,6 +72,17 @@ public struct RestoreRequest: Sendable {
 
 /// Chooses sources of a bundle, exactly.
 enum SourceSelection {
+    /// What the request named, or meant by naming nothing, and `choose` does not give.
+    static func leftOut(
+        _ request: RestoreRequest, from manifest: Manifest, isData: (String) throws -> Bool
+    ) rethrows -> [RestorePlan.LeftOut] {
+        try manifest.sources.filter { request.sources.isEmpty || request.sources.contains($0.name) }.compactMap {
+            let isWanted = try !request.dataOnly || isData($0.adapter)
+            guard !isWanted || $0.state == .failed else { return nil }
+            return RestorePlan.LeftOut(name: $0.name, adapter: $0.adapter, reason: isWanted ? .failed : .noData)
+        }
+    }
+
     static func choose(
         _ request: RestoreRequest, from manifest: Manifest, isData: (String) throws -> Bool
     ) throws -> [Manifest.Source] {

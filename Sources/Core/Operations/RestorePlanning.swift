@@ -48,7 +48,8 @@ public struct RestorePlanning: Sendable {
             bundle: manifest.id, plan: manifest.plan, host: manifest.host, taken: manifest.started,
             state: manifest.state, repository: repository.location, sources: sources,
             bytesToFetch: try await bytesToFetch(chosen), estimatedSeconds: Self.estimate(chosen),
-            blockers: sources.flatMap { source in source.steps.blockers.map { "\(source.name): \($0)" } })
+            blockers: sources.flatMap { source in source.steps.blockers.map { "\(source.name): \($0)" } },
+            leftOut: try SourceSelection.leftOut(request, from: manifest) { try registry.isData($0) })
     }
 
     private func bytesToFetch(_ sources: [Manifest.Source]) async throws -> UInt64 {

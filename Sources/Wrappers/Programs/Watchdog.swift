@@ -57,6 +57,16 @@ public final class Watchdog: Sendable {
     public static func start(
         _ arguments: [String], environment: [String: String], removing note: String, limitSeconds: Int, attempts: Int
     ) throws -> Watchdog {
+        let words = ["sh", "-c", script, "salvor-watchdog", note, String(limitSeconds), String(attempts)] + arguments
+        let (process, pipe) = try launch(words, environment: environment)
+        return Watchdog(process: process, pipe: pipe)
+    }
+
+    /// Starts a shell with the reading end of a pipe as its standard input that only this process holds the other end of. It
+    /// leads a session of its own and has nothing else open.
+    static func launch(
+        _ words: [String], environment: [String: String]
+    ) throws -> (process: pid_t, pipe: Int32) {
         var ends: [Int32] = [-1, -1]
         // Children must not hold the writing end, whoever starts one at this moment: the pipe has to close with this process.
         guard salvor_pipe2(&ends, O_CLOEXEC) == 0 else { throw NotStarted(reason: String(cString: strerror(errno))) }
@@ -82,7 +92,6 @@ public final class Watchdog: Sendable {
         // 0x80 is POSIX_SPAWN_SETSID (posix_spawnattr_setflags(3)), which Glibc's module hides behind _GNU_SOURCE.
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | 0x80))
 
-        let words = ["sh", "-c", script, "salvor-watchdog", note, String(limitSeconds), String(attempts)] + arguments
         var process: pid_t = 0
         let status = withStrings(words) { words in
             withStrings(variables(environment)) { variables in
@@ -93,7 +102,7 @@ public final class Watchdog: Sendable {
             close(ends[1])
             throw NotStarted(reason: String(cString: strerror(status)))
         }
-        return Watchdog(process: process, pipe: ends[1])
+        return (process, ends[1])
     }
 
     /// Lets it run the program now and waits for its end.

@@ -17,6 +17,8 @@ struct TreeCapture: Sendable {
         /// Of the whole tree, stored or not.
         var counts: TreeCounts
         var notices: [String]
+        /// How many files that the walk met were gone when they were to be read.
+        var vanished: Int
     }
 
     var roots: [TreeRoot]
@@ -88,8 +90,7 @@ struct TreeCapture: Sendable {
                 chain = DirectoryChain(root: try Descriptor.directory(roots[root].parent, followingLinks: true))
                 chains = [root: chain]
             }
-            let rest = roots[root].member.isEmpty ? path[...] : path.dropFirst(roots[root].member.count)
-            let relative = roots[root].member.isEmpty ? Array(rest) : roots[root].name + rest
+            let relative = roots[root].relative(path)
             do {
                 let (directory, name) = try chain.parent(of: relative)
                 try withCName(name) { name in
@@ -124,7 +125,7 @@ struct TreeCapture: Sendable {
             end: TreeEnd(
                 length: length, members: packer.table, deletions: deletions, unchanged: comparison?.unchanged ?? 0,
                 unchangedBytes: comparison?.unchangedBytes ?? 0),
-            counts: counts, notices: notices.all)
+            counts: counts, notices: notices.all, vanished: packer.vanished.count)
     }
 
     private func isDeletionList(_ path: UnsafeBufferPointer<UInt8>) -> Bool {

@@ -36,6 +36,13 @@ public enum TreeSnapshot {
         guard let found = outcome.withLock({ $0 }) else {
             throw Failure(.internalError, "the capture of a folder ended without a result")
         }
+        // Nobody but us removes a snapshot.
+        guard found.vanished == 0 else {
+            throw Failure(
+                .sourceChanged,
+                "\(found.vanished) files of the snapshot '\(directory)' were gone before they were read",
+                hint: "Does something else clean up the server's snapshots?")
+        }
         return Outcome(facts: found.counts.facts, notices: found.notices)
     }
 }

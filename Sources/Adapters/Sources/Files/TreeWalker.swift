@@ -25,6 +25,12 @@ struct TreeRoot: Sendable, Equatable {
         name = Array(path[(slash + 1)...])
         if name.isEmpty { name = [UInt8(ascii: ".")] }
     }
+
+    /// Where a member at or below the root is, seen from `parent`.
+    func relative(_ path: [UInt8]) -> [UInt8] {
+        guard member.isEmpty else { return name + path.dropFirst(member.count) }
+        return name == [UInt8(ascii: ".")] ? path : name + [UInt8(ascii: "/")] + path
+    }
 }
 
 /// One file met by a walk. The pointers are valid only while it is visited.

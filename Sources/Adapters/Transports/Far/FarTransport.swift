@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 import ByteStreams
+import Programs
 
 /// Programs and ports beside a source that is not on this host, or in a container of it (docs/transports.md).
 public struct FarTransport: Transport {
@@ -21,6 +22,30 @@ public struct FarTransport: Transport {
         let farProtocol = FarProtocol()
         let opening = farProtocol.opening(program.name, program.arguments, program.environment)
         let client = try await carrier.shell()
+        let will = will(client, farProtocol)
+        do {
+            let result = try await carried(program, by: client, opening, farProtocol, body)
+            await will?.revoke()
+            return result
+        } catch {
+            await will?.revoke()
+            throw error
+        }
+    }
+
+    /// Ends the far program when this process cannot, because somebody killed it: neither `docker exec` nor `kubectl exec`
+    /// ends a program whose client is gone, and one that waits does not notice.
+    private func will(_ client: Program, _ farProtocol: FarProtocol) -> LastWill? {
+        // Without one the program runs all the same, and ends itself when it notices.
+        try? LastWill(
+            [client.name] + client.arguments, input: String(decoding: farProtocol.ending(), as: UTF8.self),
+            environment: client.environment, limitSeconds: 30)
+    }
+
+    private func carried<Result: Sendable>(
+        _ program: Program, by client: Program, _ opening: [UInt8], _ farProtocol: FarProtocol,
+        _ body: @escaping @Sendable (any ProgramPipes) async throws -> Result
+    ) async throws -> (Result, ProgramExit) {
         let box = PipesBox()
         let (outcome, exit): (Outcome<Result>, ProgramExit)
         do {

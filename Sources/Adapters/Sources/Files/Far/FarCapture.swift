@@ -207,7 +207,8 @@ struct FarCapture: Sendable {
         return TreeCapture.Outcome(
             end: TreeEnd(
                 length: packed.length, members: packed.members, deletions: deletions, unchanged: work.unchanged,
-                unchangedBytes: work.unchangedBytes), counts: counts, notices: notices.all)
+                unchangedBytes: work.unchangedBytes), counts: counts, notices: notices.all,
+            vanished: packed.missing.count)
     }
 }
 
