@@ -27,9 +27,9 @@ struct RealSite: Sendable {
             "apply", "--filename", "-",
             input: application.replacingOccurrences(of: "$NAMESPACE", with: site.cluster.namespace))
         for workload in ["deployment/web", "statefulset/db"] {
-            try await site.cluster.kubectl("rollout", "status", workload, "--timeout=60s")
+            try await site.cluster.kubectl("rollout", "status", workload, "--timeout=30s")
         }
-        try await site.cluster.kubectl("wait", "--for=condition=Complete", "job/migrate", "--timeout=60s")
+        try await site.cluster.kubectl("wait", "--for=condition=Complete", "job/migrate", "--timeout=30s")
         return site
     }
 
@@ -102,7 +102,6 @@ struct RealSite: Sendable {
                   command: [sh, -c, "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done"]
                   env: [{name: MODE, value: "on"}]
                   envFrom: [{configMapRef: {name: app}}, {secretRef: {name: db}}]
-                  readinessProbe: {exec: {command: [test, -d, /tmp]}, periodSeconds: 1}
         """
 
     private static let job = """
@@ -178,7 +177,7 @@ struct RealSite: Sendable {
         apiVersion: v1
         kind: LimitRange
         metadata: {name: limits}
-        spec: {limits: [{type: Container, max: {cpu: "2", memory: 1Gi}}]}
+        spec: {limits: [{type: PersistentVolumeClaim, max: {storage: 10Gi}}]}
         ---
         apiVersion: v1
         kind: ResourceQuota
