@@ -268,6 +268,17 @@ struct KubernetesTests {
                 "kind": "Job", "metadata": ["name": "j", "labels": ["app": "shop"]],
                 "spec": ["template": ["metadata": ["labels": [:]]]],
             ])
+        let scaler: JSONValue = [
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": [
+                "annotations": [
+                    "autoscaling.alpha.kubernetes.io/conditions": "[]", "autoscaling.alpha.kubernetes.io/metrics": "[]",
+                ]
+            ],
+        ]
+        #expect(
+            ObjectCleaning.clean(scaler)["metadata"]?["annotations"]
+                == ["autoscaling.alpha.kubernetes.io/metrics": "[]"])
         let set: JSONValue = [
             "kind": "StatefulSet", "metadata": ["name": "s"],
             "spec": [

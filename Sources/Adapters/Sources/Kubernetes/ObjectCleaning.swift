@@ -39,6 +39,8 @@ enum ObjectCleaning {
         "kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision",
         "deprecated.daemonset.template.generation", "volume.kubernetes.io/selected-node",
         "volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner",
+        // The status of an autoscaler, where version 1 has no place for it.
+        "autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics",
     ]
 
     /// The object as it is stored and compared.
