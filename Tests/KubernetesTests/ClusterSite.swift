@@ -133,6 +133,8 @@ struct ClusterSite: Sendable {
             "v1", "Secret", "sh.helm.release.v1.old.v1", ["type": "helm.sh/release.v1", "data": ["release": "eA=="]]),
         object("v1", "Service", "web", ["spec": ["ports": [["port": 80]]]]),
         object("v1", "Service", "db", ["spec": ["clusterIP": "None"]]),
+        object(
+            "v1", "Service", "outside", ["spec": ["type": "NodePort", "ports": [["port": 80, "nodePort": 30080]]]]),
         object("v1", "ServiceAccount", "web", ["secrets": [["name": "sa-token"]]]),
         object(
             "v1", "PersistentVolumeClaim", "data", ["spec": ["volumeName": "pv-1", "storageClassName": "fast"]],
@@ -164,13 +166,16 @@ enum Texts {
         "plain": "info", "yes": "yes", "number": "123", "octal": "010", "time": "12:30:45", "date": "2026-11-21",
         "version": "1.10", "empty": "", "null": "null", "tilde": "~", "colon": "a: b", "comment": "a # b",
         "quote": "it's \"quoted\" \\ here", "leading": "  two spaces", "trailing": "space ",
-        "bytes": "\u{1}\u{7f}\u{85}",
-        "unicode": "grüße, 世界 🛟\u{feff}\u{2028}", "block": "line 1\n  line 2\n\nline 4\n", "unended": "a\nb",
+        "bytes": "\u{1}\u{1f}",
+        "unicode": "grüße, 世界 🛟\u{a0}\u{2028}", "block": "line 1\n  line 2\n\nline 4\n", "unended": "a\nb",
         "ended": "a\nb\n\n\n", "indented": "   first\nsecond\n", "tabs": "\ta\n\tb\n", "crlf": "a\r\nb\r\n",
         "newlines": "\n\n", "dash": "- a\n- b\n", "document": "---\nx: 1\n", "star": "*.log", "and": "&x", "at": "@x",
         "percent": "%d", "bar": "|", "tag": "!x", "long": String(repeating: "word ", count: 200),
         "base64": String(repeating: "QUJD", count: 100) + "==",
     ]
+
+    /// Values that a server does not take by server-side apply.
+    static let refused = ["delete": "\u{7f}", "next-line": "a\u{85}b", "mark": "\u{feff}a"]
 
     static func immutable(value: JSONValue) -> JSONValue {
         [

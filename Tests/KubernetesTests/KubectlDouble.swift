@@ -183,7 +183,10 @@ struct KubectlDouble: Sendable {
             if "server-side" not in options or options.get("filename") != "-": die("the double applies standard input on the server only")
             manager, force, trial = options.get("field-manager", "kubectl"), options.get("force-conflicts", "false") != "false", options.get("dry-run") == "server"
             before, results, problems = json.dumps(state), [], []
-            for given in json.load(sys.stdin)["items"]:
+            text = sys.stdin.read()
+            if manager == "salvor" and any(0x7f <= ord(c) <= 0x9f or c == chr(0xfeff) for c in text):
+                die("Error from server (BadRequest): error decoding YAML: error converting YAML to JSON: yaml: control characters are not allowed")
+            for given in json.loads(text)["items"]:
                 m = given["metadata"]; kind, name = given["kind"], m["name"]
                 plural = resource(kind.lower())[0]
                 ns = m.get("namespace", "")
@@ -213,6 +216,13 @@ struct KubectlDouble: Sendable {
                         if p[0] in ("data", "binaryData", "immutable") and look(o, p) != v:
                             problems.append('The %s "%s" is invalid: data: Forbidden: field is immutable when `immutable` is set' % (kind, name)); break
                     if problems: continue
+                ports = {q.get("nodePort") for q in given.get("spec", {}).get("ports", [])} - {None} if kind == "Service" else set()
+                for other in state["objects"]:
+                    if other["kind"] == "Service" and other is not o:
+                        for q in other.get("spec", {}).get("ports", []):
+                            if q.get("nodePort") in ports:
+                                problems.append('The Service "%s" is invalid: spec.ports[0].nodePort: Invalid value: %d: provided port is already allocated' % (name, q["nodePort"]))
+                if problems: continue
                 taken = {}
                 for p, v in wanted.items():
                     others = [w for w in owners.get(mark.join(p), []) if w != manager]

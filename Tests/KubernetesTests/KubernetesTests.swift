@@ -55,7 +55,7 @@ struct KubernetesTests {
     func texts() throws {
         let object: JSONValue = [
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "x"],
-            "data": .object(Texts.difficult.mapValues { .string($0) }),
+            "data": .object(Texts.difficult.merging(Texts.refused) { $1 }.mapValues { .string($0) }),
             "numbers": [1, -5, 0, .number(0.5), .number(1e20), true, false, .null],
             "empty": [[:], [], "", ["a": []], [["b"], [["c"]]], ["k": ["x": "y\nz", "l": ["\n", " a\n", "yes"]]]],
         ]
@@ -238,6 +238,60 @@ struct KubernetesTests {
         try site.double.misbehave(["forbidden": ["write"]])
         let plan = try await site.adapter.planRestore(try site.restore(bundle))
         #expect(plan.blockers.contains { $0.contains("Forbidden") }, "\(plan.blockers)")
+    }
+
+    @Test("characters that no server takes are told when they are stored, and stop the plan by the object's name")
+    func refusedText() async throws {
+        for (name, text) in Texts.refused {
+            let object: JSONValue = [
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": "odd", "namespace": "shop"],
+                "data": [name: .string(text)],
+            ]
+            let site = try ClusterSite(more: [object])
+            let bundle = try await site.captured()
+            #expect(bundle.report.notices.contains { $0.hasPrefix("shop/configmap/odd has text") }, "\(name)")
+            let plan = try await site.adapter.planRestore(try site.restore(bundle))
+            #expect(plan.blockers.count == 1 && plan.blockers[0].hasPrefix("shop/configmap/odd has text"), "\(plan)")
+            let others = try site.restore(bundle, include: ["configmap/app", "secret/*"])
+            #expect(try await site.adapter.planRestore(others).blockers == [])
+        }
+    }
+
+    @Test("what servers add to the templates within objects, and to Jobs, is not stored")
+    func templates() throws {
+        let job: JSONValue = [
+            "kind": "Job", "metadata": ["name": "j", "labels": ["controller-uid": "u", "app": "shop"]],
+            "spec": ["template": ["metadata": ["creationTimestamp": .null, "labels": ["controller-uid": "u"]]]],
+        ]
+        #expect(
+            ObjectCleaning.clean(job) == [
+                "kind": "Job", "metadata": ["name": "j", "labels": ["app": "shop"]],
+                "spec": ["template": ["metadata": ["labels": [:]]]],
+            ])
+        let scaler: JSONValue = [
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": [
+                "annotations": [
+                    "autoscaling.alpha.kubernetes.io/conditions": "[]", "autoscaling.alpha.kubernetes.io/metrics": "[]",
+                ]
+            ],
+        ]
+        #expect(
+            ObjectCleaning.clean(scaler)["metadata"]?["annotations"]
+                == ["autoscaling.alpha.kubernetes.io/metrics": "[]"])
+        let set: JSONValue = [
+            "kind": "StatefulSet", "metadata": ["name": "s"],
+            "spec": [
+                "volumeClaimTemplates": [
+                    ["metadata": ["name": "d", "creationTimestamp": .null], "status": ["phase": "Pending"]]
+                ]
+            ],
+        ]
+        #expect(
+            ObjectCleaning.clean(set) == [
+                "kind": "StatefulSet", "metadata": ["name": "s"],
+                "spec": ["volumeClaimTemplates": [["metadata": ["name": "d"]]]],
+            ])
     }
 
     @Test("settings are read strictly")

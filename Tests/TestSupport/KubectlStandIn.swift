@@ -41,7 +41,7 @@ public final class KubectlStandIn: Sendable {
 
     /// What happens to the next exec's output: `lose:N` ends it after N bytes with status 0, `die:N` kills the pod's
     /// process then, `late:N` ends it after N bytes with the connection's error; `forbid` and `unauthorized` refuse
-    /// everything, `down` is an API server that does not answer, `noshell` a container without `sh`.
+    /// everything, `forbid-use` all but looking at pods, `down` is an API server that does not answer, `noshell` a container without `sh`.
     public func misbehave(_ how: String) throws { try folder.write("misbehave", how) }
 
     /// Behaves again.
@@ -80,12 +80,17 @@ public final class KubectlStandIn: Sendable {
             else: words.append(word)
         if mood == "down": die("The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?")
         if mood == "unauthorized": die("error: You must be logged in to the server (Unauthorized)")
+        if "--kubeconfig" in given and not os.path.exists(given["--kubeconfig"]):
+            die("error: stat %s: no such file or directory" % given["--kubeconfig"])
         if given.get("--context") not in (None, "prod"): die('error: context "%s" does not exist' % given["--context"])
         namespace = given.get("--namespace", "default")
         pods = [json.load(open(home + "/pods/" + n)) for n in sorted(os.listdir(home + "/pods"))]
         pods = [p for p in pods if p["namespace"] == namespace]
         def forbid(what):
             if mood == "forbid": die('Error from server (Forbidden): %s is forbidden: User "viewer" cannot %s in API group "" in the namespace "%s"' % (*what, namespace))
+        def forbid_use(pod, what, before):
+            # Without "(Forbidden)", as 1.37 says it of a server of 1.20.
+            if mood == "forbid-use": die('error: %sunable to upgrade connection: pods "%s" is forbidden: User "viewer" cannot create resource "pods/%s" in API group "" in the namespace "%s"' % (before, pod, what, namespace))
         def show(p):
             meta = {"name": p["name"], "namespace": namespace, "labels": p["labels"]}
             if p["terminating"]: meta["deletionTimestamp"] = "2026-11-21T00:00:00Z"
@@ -105,7 +110,7 @@ public final class KubectlStandIn: Sendable {
         elif command == "exec":
             if not words or rest is None or not rest: die("error: you must specify at least one command for the container")
             pod = find(words[0])
-            forbid(('pods "%s"' % words[0], 'create resource "pods/exec"'))
+            forbid_use(words[0], "exec", "")
             if pod["phase"] in ("Succeeded", "Failed"): die("error: cannot exec into a container in a completed pod; current phase is " + pod["phase"])
             if given.get("--container", pod["containers"][0]) not in pod["containers"]: die("Error from server (BadRequest): container %s is not valid for pod %s" % (given["--container"], pod["name"]))
             if mood == "noshell": die('error: Internal error occurred: error executing command in container: exec: "sh": executable file not found in $PATH: unknown')
@@ -137,7 +142,7 @@ public final class KubectlStandIn: Sendable {
             if status: die("command terminated with exit code %d" % status, status)
         elif command == "port-forward":
             pod = find(words[0].removeprefix("pod/"))
-            forbid(('pods "%s"' % pod["name"], 'create resource "pods/portforward"'))
+            forbid_use(pod["name"], "portforward", "error upgrading connection: ")
             if pod["phase"] != "Running": die("error: unable to forward port because pod is not running. Current status=" + pod["phase"])
             local, _, remote = words[1].partition(":")
             listener = socket.socket(); listener.bind((given.get("--address", "localhost"), int(local or 0))); listener.listen(16)

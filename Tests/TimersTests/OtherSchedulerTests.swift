@@ -63,7 +63,7 @@ struct OtherSchedulerTests {
             #expect(try container.strings("args")?.last == (["12h", "12h", "--all", "--apply"][names.count - 1]))
             #expect(try container.sequence("envFrom")?.count == 1)
             #expect(
-                try spec.string("schedule") == ["0 2 * * *", "0 14 * * 6", "0 6 * * 7", "0 0 * * 1"][names.count - 1])
+                try spec.string("schedule") == ["0 2 * * *", "0 14 * * 6", "0 6 * * 0", "0 0 * * 1"][names.count - 1])
         }
         #expect(
             names == [

@@ -86,8 +86,11 @@ struct KubernetesTests {
         #expect(done.summary == "kubernetes:prod/done: no running pod: done is Succeeded")
         let context = try await failed(KubernetesSettings(namespace: "prod", pod: .name("db-0"), context: "test"))
         #expect(context.summary.contains("context \"test\" does not exist"))
+        let kubeconfig = try await failed(
+            KubernetesSettings(namespace: "prod", pod: .name("db-0"), kubeconfig: "/nowhere/kubeconfig"))
+        #expect(kubeconfig.code == .sourceUnreachable && kubeconfig.summary.contains("kubeconfig"), "\(kubeconfig)")
         for (mood, code, words) in [
-            ("forbid", Failure.Code.sourceDenied, "pods is forbidden"),
+            ("forbid", Failure.Code.sourceDenied, "pods is forbidden"), ("forbid-use", .sourceDenied, "pods/exec"),
             ("unauthorized", .sourceDenied, "does not accept the credentials"),
             ("down", .sourceUnreachable, "the API server does not answer"),
             ("noshell", .programMissing, "the container has no 'sh'"),
@@ -119,10 +122,10 @@ struct KubernetesTests {
             _ = try await transport.connect(host: "10.0.0.9", port: redis.port, timeoutSeconds: 10)
         }
         #expect(other.hint?.contains("127.0.0.1") == true)
-        try cluster.misbehave("forbid")
+        try cluster.misbehave("forbid-use")
         let refused = try await #require(throws: Failure.self) {
             _ = try await transport.connect(host: "127.0.0.1", port: redis.port, timeoutSeconds: 10)
         }
-        #expect(refused.code == .sourceDenied)
+        #expect(refused.code == .sourceDenied && refused.summary.contains("pods/portforward"), "\(refused)")
     }
 }

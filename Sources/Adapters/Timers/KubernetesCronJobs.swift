@@ -34,6 +34,14 @@ public enum KubernetesCronJobs {
         return String(name)
     }
 
+    /// cron takes 0 and 7 for Sunday, Kubernetes 0 only ("End of range (7) above maximum (6)").
+    private static func withSundayFirst(_ fields: String) -> String {
+        var words = fields.split(separator: " ").map(String.init)
+        guard let week = words.popLast() else { return fields }
+        let days = week.split(separator: ",").map { $0 == "7" ? "0" : String($0) }.sorted()
+        return (words + [days.joined(separator: ",")]).joined(separator: " ")
+    }
+
     private static func document(
         _ plan: ScheduledPlan, _ job: Schedule.Job, name: String, fields: String, zone: String?, _ image: String,
         _ namespace: String?
@@ -55,7 +63,7 @@ public enum KubernetesCronJobs {
               name: \(quoted(name))\(place)
               labels: {app.kubernetes.io/name: salvor, app.kubernetes.io/component: \(quoted(job.rawValue))}
             spec:
-              schedule: \(quoted(fields))\(clock)
+              schedule: \(quoted(withSundayFirst(fields)))\(clock)
               concurrencyPolicy: Forbid
               # A run that could not begin on time is made up for within this many seconds.
               startingDeadlineSeconds: 21600

@@ -121,9 +121,11 @@ struct Kubectl: Sendable {
         if text.contains("(Unauthorized)") || text.contains("must be logged in") {
             return Failure(.sourceDenied, summary, hint: "Renew the credentials that the kubeconfig names.")
         }
-        if ["was refused", "Unable to connect", "no such host", "i/o timeout", "deadline exceeded", "does not exist"]
-            .contains(where: text.contains)
-        {
+        if [
+            "was refused", "Unable to connect", "no such host", "i/o timeout", "deadline exceeded", "does not exist",
+            "error: stat ",
+        ]
+        .contains(where: text.contains) {
             return Failure(
                 .sourceUnreachable, summary,
                 hint: "Check 'kubeconfig' and 'context', and whether the API server answers.")

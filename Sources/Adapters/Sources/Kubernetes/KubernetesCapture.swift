@@ -73,6 +73,11 @@ extension KubernetesAdapter {
         _ objects: [ObjectKey: JSONValue], _ server: String, _ notices: [String], into sink: any CaptureSink
     ) async throws -> CaptureReport {
         let keys = objects.keys.sorted()
+        let notices =
+            notices
+            + keys.filter { objects[$0].map(ObjectText.isAppliable) == false }.map {
+                "\($0) has text with characters that no server takes by server-side apply: a restore has to leave it out"
+            }
         let bytes = Array(ObjectText.yaml(keys.compactMap { objects[$0] }).utf8)
         // What was written must be what a restore reads.
         guard try ObjectText.objects(String(decoding: bytes, as: UTF8.self)) == keys.compactMap({ objects[$0] }) else {

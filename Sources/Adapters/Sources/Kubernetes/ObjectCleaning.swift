@@ -39,6 +39,8 @@ enum ObjectCleaning {
         "kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision",
         "deprecated.daemonset.template.generation", "volume.kubernetes.io/selected-node",
         "volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner",
+        // The status of an autoscaler, where version 1 has no place for it.
+        "autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics",
     ]
 
     /// The object as it is stored and compared.
@@ -47,13 +49,21 @@ enum ObjectCleaning {
         let kind = object["kind"]?.string ?? ""
         fields["status"] = nil
         fields["metadata"] = metadata(fields["metadata"])
+        fields["spec"] = fields["spec"].map(withoutEmptyTimes)
         switch kind {
         case "Service": fields["spec"] = fields["spec"].map(service)
         case "PersistentVolumeClaim": fields["spec"] = fields["spec"]?.without(["volumeName"])
         case "PersistentVolume":
             fields["spec"] = fields["spec"]?.changing("claimRef") { $0.without(["uid", "resourceVersion"]) }
         case "Pod": fields["spec"] = fields["spec"]?.without(["nodeName"])
-        case "Job": fields["spec"] = fields["spec"].map(job)
+        case "Job":
+            fields["spec"] = fields["spec"].map(job)
+            // A server before 1.21 gives a Job without labels those of its pods, the one with its own id among them.
+            fields["metadata"] = fields["metadata"]?.changing("labels") { $0.without(jobLabels) }
+        case "StatefulSet":
+            fields["spec"] = fields["spec"]?.changing("volumeClaimTemplates") { claims in
+                .array((claims.array ?? []).map { $0.without(["status"]) })
+            }
         case "ServiceAccount": fields["secrets"] = nil
         case "Namespace": fields["spec"] = nil
         default: break
@@ -70,6 +80,17 @@ enum ObjectCleaning {
             fields["annotations"] = kept.isEmpty ? nil : .object(kept)
         }
         return .object(fields)
+    }
+
+    /// Templates within objects have metadata of their own, with a time of creation that is never set.
+    private static func withoutEmptyTimes(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .object(let members):
+            .object(
+                members.filter { $0 != "creationTimestamp" || $1 != .null }.mapValues(withoutEmptyTimes))
+        case .array(let elements): .array(elements.map(withoutEmptyTimes))
+        default: value
+        }
     }
 
     private static func service(_ spec: JSONValue) -> JSONValue {
@@ -107,7 +128,15 @@ enum ObjectCleaning {
                 }
             }
         }
-        let moved = object.changing("metadata") { $0.setting("namespace", .string(namespace)) }
+        var moved = object.changing("metadata") { $0.setting("namespace", .string(namespace)) }
+        if object["kind"]?.string == "Service" {
+            // A port of the nodes belongs to one service of the cluster, and the original may still have it.
+            moved = moved.changing("spec") { spec in
+                spec.changing("ports") { ports in
+                    .array((ports.array ?? []).map { $0.without(["nodePort"]) })
+                }
+            }
+        }
         guard case .array(let subjects)? = moved["subjects"] else { return moved }
         return moved.setting(
             "subjects",

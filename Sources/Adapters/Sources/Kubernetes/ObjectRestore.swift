@@ -97,6 +97,11 @@ struct ObjectRestore: Sendable {
     ///
     /// - Throws: what the server says against it; `.conflict` only when the plan refuses to take fields over.
     mutating func tryOut() async throws {
+        if let item = items.first(where: { !ObjectText.isAppliable($0.wanted) }) {
+            throw Failure(
+                .restoreBlocked, "\(item.key) has text with characters that no server takes by server-side apply",
+                hint: "Choose the others with --include, and put this one back by hand with 'kubectl create'.")
+        }
         let indices = items.indices.filter { index in
             let item = items[index]
             return !item.isReplaced && !newNamespaces.contains(item.key.namespace)

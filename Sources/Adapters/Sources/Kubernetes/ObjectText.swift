@@ -14,9 +14,32 @@ enum ObjectText {
     /// - Throws: `Failure(.integrity)`.
     static func objects(_ text: String) throws -> [JSONValue] {
         do {
-            return try Yams.compose_all(yaml: text).map { try value($0) }
+            // The reader drops a byte order mark that a text begins with; where the text begins, it is seen.
+            let lines =
+                text.contains(mark) ? text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) : []
+            return try Yams.compose_all(yaml: text).map { try value($0, lines) }
         } catch {
             throw Failure(.integrity, "the objects of the bundle are not readable: \(error)")
+        }
+    }
+
+    /// A quoted text that begins with a byte order mark.
+    private static let mark = "\"\\uFEFF"
+
+    /// Whether a server takes an object by server-side apply: it reads what it is sent as YAML, which refuses some
+    /// characters and takes one (U+0085) for the end of a line.
+    static func isAppliable(_ value: JSONValue) -> Bool {
+        switch value {
+        case .object(let members): members.allSatisfy { isAppliable(.string($0)) && isAppliable($1) }
+        case .array(let elements): elements.allSatisfy(isAppliable)
+        case .string(let text):
+            !text.unicodeScalars.contains {
+                switch $0.value {
+                case 0x7f...0x9f, 0xfeff, 0xfffe, 0xffff: true
+                default: false
+                }
+            }
+        default: true
         }
     }
 
@@ -133,15 +156,21 @@ enum ObjectText {
 
     // MARK: Reading
 
-    private static func value(_ node: Node) throws -> JSONValue {
+    private static func value(_ node: Node, _ lines: [Substring.UnicodeScalarView]) throws -> JSONValue {
         switch node {
         case .mapping(let mapping):
             var members: [String: JSONValue] = [:]
-            for (key, value) in mapping { members[key.string ?? ""] = try Self.value(value) }
+            for (key, value) in mapping { members[key.string ?? ""] = try Self.value(value, lines) }
             return .object(members)
-        case .sequence(let sequence): return .array(try sequence.map { try value($0) })
+        case .sequence(let sequence): return .array(try sequence.map { try value($0, lines) })
         case .scalar(let scalar):
-            guard scalar.style == .plain || scalar.style == .any else { return .string(scalar.string) }
+            guard scalar.style == .plain || scalar.style == .any else {
+                let hasMark = scalar.mark.map { place in
+                    lines.indices.contains(place.line - 1)
+                        && lines[place.line - 1].dropFirst(place.column - 1).starts(with: mark.unicodeScalars)
+                }
+                return .string((hasMark == true ? "\u{feff}" : "") + scalar.string)
+            }
             switch scalar.string {
             case "null", "~", "": return .null
             case "true": return .bool(true)

@@ -122,7 +122,8 @@ struct KubernetesCarrier: Carrier {
         let said = exit.standardError.split(separator: "\n").last.map { ": \($0)" } ?? ""
         let table: [(text: String, code: Failure.Code, problem: String, hint: String)] = [
             (
-                "(forbidden)", .sourceDenied, "no permission\(said)",
+                // Of exec and port-forward the reason is not in parentheses.
+                " is forbidden: ", .sourceDenied, "no permission\(said)",
                 "Grant 'get' and 'list' of pods and 'create' of pods/exec and pods/portforward in the namespace."
             ),
             (
@@ -144,6 +145,9 @@ struct KubernetesCarrier: Carrier {
             (
                 "does not exist", .sourceUnreachable, "the kubeconfig lacks it\(said)",
                 "Correct 'context' or 'kubeconfig'."
+            ),
+            (
+                "error: stat ", .sourceUnreachable, "the kubeconfig cannot be read\(said)", "Correct 'kubeconfig'."
             ),
             (
                 "connection to the server", .sourceUnreachable, "the API server does not answer\(said)",
