@@ -99,7 +99,9 @@ struct Kubectl: Sendable {
     /// Sorts the client's end into codes by its words, which are those of the API's status
     /// (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/).
     func failure(_ exit: ProgramExit, _ arguments: [String], _ namespace: String) -> Failure {
-        let text = exit.standardError
+        // Warnings may speak of conflicts that came to nothing.
+        let text = exit.standardError.split(separator: "\n").filter { !$0.hasPrefix("Warning:") }.joined(
+            separator: "\n")
         let what = "kubectl \(arguments.prefix(2).joined(separator: " "))\(Self.place(namespace))"
         let summary = "\(what) failed (\(exit.status)): \(exit.lastWords)"
         if text.contains("(Forbidden)") || text.contains("is forbidden") {
