@@ -84,6 +84,47 @@ struct SSHTests {
         #expect(failure.code == .sourceUnreachable, "\(failure)")
     }
 
+    @Test("programs share one login, and get one of their own where the server allows no more sessions in it")
+    func sharing() async throws {
+        let server = try await ThrowawaySSH.start()
+        try await run(8, over: server.transport())
+        #expect(try logins(server) == 1)
+        let folder = NSTemporaryDirectory() + "salvor-ssh-\(geteuid())"
+        let mode = try FileManager.default.attributesOfItem(atPath: folder)[.posixPermissions] as? Int
+        #expect(mode == 0o700)
+
+        let narrow = try await ThrowawaySSH.start(options: ["MaxSessions 1"])
+        let transport = narrow.transport()
+        let (exit, holder) = try await transport.run(Program("cat", [])) { pipes in
+            // While this one holds the only session, another comes.
+            let exit = try await transport.outputAndExit(of: Program("sh", ["-c", "echo word >&2"])).1
+            try await Blocking.run { try pipes.closeInput() }
+            return exit
+        }
+        #expect(holder.isSuccess && holder.standardError.isEmpty, "\(holder)")
+        #expect(exit.isSuccess && exit.standardError.split(separator: "\n") == ["word"], "\(exit)")
+        #expect(try logins(narrow) == 2)
+    }
+
+    private func run(_ count: Int, over transport: any Transport) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // The first makes the connection: of several at once each would make its own.
+            _ = try await transport.output(of: Program("true", []))
+            for number in 0..<count {
+                group.addTask {
+                    let said = try await transport.output(of: Program("echo", [String(number)]))
+                    #expect(said == Array("\(number)\n".utf8))
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func logins(_ server: ThrowawaySSH) throws -> Int {
+        try String(contentsOfFile: server.folder("log"), encoding: .utf8).split(whereSeparator: \.isNewline)
+            .filter { $0.contains("Accepted publickey") }.count
+    }
+
     private func failed(_ transport: any Transport) async throws -> Failure {
         try await #require(throws: Failure.self) { _ = try await transport.output(of: Program("true", [])) }
     }

@@ -54,6 +54,15 @@ struct Kubectl: Sendable {
         }
     }
 
+    /// Those objects of the whole cluster that are there, asked for one by one.
+    func objects(_ kind: String, _ names: [String]) async throws -> [JSONValue] {
+        var objects: [JSONValue] = []
+        for name in names {
+            if let object = try await object(kind, name) { objects.append(object) }
+        }
+        return objects
+    }
+
     /// Applies objects on the server, in their order, and gives what they are then.
     ///
     /// - Parameter isTrial: the server only says what it would do.

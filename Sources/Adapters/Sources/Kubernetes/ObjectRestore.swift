@@ -80,8 +80,14 @@ struct ObjectRestore: Sendable {
         struct Place: Hashable { var kind: String, namespace: String }
         var live: [ObjectKey: JSONValue] = [:]
         for place in Set(keys.map { Place(kind: $0.kind, namespace: $0.namespace) }) {
+            let names = keys.filter { $0.kind == place.kind && $0.namespace == place.namespace }.map(\.name)
             do {
-                for object in try await kubectl.list(place.kind, namespace: place.namespace) {
+                // Who may look into a namespace need not be allowed to list what the whole cluster has.
+                let objects =
+                    place.namespace.isEmpty
+                    ? try await kubectl.objects(place.kind, names)
+                    : try await kubectl.list(place.kind, namespace: place.namespace)
+                for object in objects {
                     if let key = ObjectKey(object) { live[key] = object }
                 }
             } catch let failure as Failure where failure.summary.contains("doesn't have a resource type") {

@@ -15,7 +15,26 @@ struct SSHCarrier: Carrier {
 
     func shell() async throws -> Program {
         Program(
-            "ssh", options(logLevel: "ERROR") + ["--", settings.host, FarProtocol.shellWords], environment: environment)
+            "ssh", sharing(options(logLevel: "ERROR")) + ["--", settings.host, FarProtocol.shellWords],
+            environment: environment)
+    }
+
+    /// These words with one connection for all programs. The first value of an option counts (ssh_config(5)).
+    private func sharing(_ words: [String]) -> [String] {
+        let path = SharedConnections.socket(
+            for: words + [settings.host] + environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
+        guard let path else { return words }
+        let options = [
+            "ControlMaster=auto", "ControlPath=\(Self.quoted(path))", "ControlPersist=\(SharedConnections.idleSeconds)",
+        ]
+        return options.flatMap { ["-o", $0] } + words
+    }
+
+    /// Without what ssh says when it found no room in the shared connection (`MaxSessions`) and made one of its own.
+    func farWords(_ standardError: String) -> String {
+        standardError.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            .filter { !$0.hasPrefix("ControlSocket ") && !$0.hasPrefix("mux_client_request_session: ") }
+            .joined(separator: "\n")
     }
 
     func forget() async {}
