@@ -92,12 +92,12 @@ struct DiscoveryTests {
         try folder.write(
             "docker.out",
             """
-            {"Names":"shop-db-1","Image":"docker.io/library/postgres:15@sha256:0a","Labels":"com.docker.compose.project=shop,com.docker.compose.service=db,x","Env":"SECRET"}
+            {"Names":"shop-db-1","Image":"registry.example.com/library/postgres:15@sha256:0a","Labels":"com.docker.compose.project=shop,com.docker.compose.service=db,x","Env":"SECRET"}
             {"Names":"cache","Image":"localhost:5000/redis:7-alpine","Labels":""}
             {"Names":"web","Image":"nginx","Labels":""}
             """)
         try folder.write(
-            "podman.out", #"[{"Names":["vectors"],"Image":"docker.io/qdrant/qdrant:v1.19","Labels":null}]"#)
+            "podman.out", #"[{"Names":["vectors"],"Image":"registry.example.com/qdrant/qdrant:v1.19","Labels":null}]"#)
         try folder.write(
             "kubectl.out",
             """

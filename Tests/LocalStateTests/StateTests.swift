@@ -48,7 +48,7 @@ struct StateTests {
         let id = BundleID(plan: "p", started: Timestamp(seconds: 0), suffix: "abcdef")
         let base = DumpBase(
             bundle: id, taken: id.started, rawBytes: 2, storedBytes: 2,
-            segments: [.init(rawOffset: 0, rawLength: 2, sha256: SHA256Digest.of([9, 9]))],
+            recipients: ["A"], segments: [.init(rawOffset: 0, rawLength: 2, sha256: SHA256Digest.of([9, 9]))],
             fingerprints: SHA256Digest.of([7]))
         try bases.adopt(base, fingerprints: [7])
         #expect(bases.dump()?.base == base)

@@ -15,6 +15,8 @@ public struct DumpBase: Codable, Sendable, Equatable {
     public var storedBytes: UInt64
     /// Stored bytes of the last delta against it; nil: none yet.
     public var lastDeltaBytes: UInt64?
+    /// Fingerprints of who can read the full: nobody else could read a delta against it.
+    public var recipients: [String]
     public var segments: [Slice]
     /// SHA-256 of the fingerprint file.
     public var fingerprints: SHA256Digest
@@ -35,13 +37,14 @@ public struct DumpBase: Codable, Sendable, Equatable {
 
     public init(
         bundle: BundleID, taken: Timestamp, rawBytes: UInt64, storedBytes: UInt64, lastDeltaBytes: UInt64? = nil,
-        segments: [Slice], fingerprints: SHA256Digest
+        recipients: [String], segments: [Slice], fingerprints: SHA256Digest
     ) {
         self.bundle = bundle
         self.taken = taken
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
         self.lastDeltaBytes = lastDeltaBytes
+        self.recipients = recipients
         self.segments = segments
         self.fingerprints = fingerprints
     }
@@ -56,19 +59,22 @@ public struct TreeBaseNote: Codable, Sendable, Equatable {
     public var storedBytes: UInt64
     /// Stored bytes of the last incremental against it; nil: none yet.
     public var lastDeltaBytes: UInt64?
+    /// Fingerprints of who can read the full: nobody else could read an incremental against it.
+    public var recipients: [String]
     public var members: Int
     /// SHA-256 of the member file.
     public var sha256: SHA256Digest
 
     public init(
         bundle: BundleID, taken: Timestamp, rawBytes: UInt64, storedBytes: UInt64, lastDeltaBytes: UInt64? = nil,
-        members: Int, sha256: SHA256Digest
+        recipients: [String], members: Int, sha256: SHA256Digest
     ) {
         self.bundle = bundle
         self.taken = taken
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
         self.lastDeltaBytes = lastDeltaBytes
+        self.recipients = recipients
         self.members = members
         self.sha256 = sha256
     }

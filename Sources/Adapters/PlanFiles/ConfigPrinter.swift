@@ -65,6 +65,9 @@ public enum ConfigPrinter {
     private static func source(_ source: SourceSettings) -> Node {
         var pairs = [("name", text(source.name)), ("adapter", text(source.adapter))]
         pairs.append(("transport", TransportPrinter.node(source.transport)))
+        if !source.recipients.isEmpty {
+            pairs.append(("recipients", Node.sequence(.init(source.recipients.map(text)))))
+        }
         if let limit = source.timeLimit { pairs.append(("time-limit", text(PlanDuration.text(limit)))) }
         if source.retries > 0 {
             pairs.append(("retries", text(String(source.retries))))

@@ -8,20 +8,25 @@ enum EncryptionReader {
             throw plan.failure(
                 "encryption", "is required", hint: "List the fingerprints of the keys that may read the bundles.")
         }
-        let recipients = try reader.strings("recipients") ?? []
-        guard !recipients.isEmpty else {
+        let proof = try reader.choice("prove", of: EncryptionSettings.Proof.allCases.map(\.rawValue))
+        return EncryptionSettings(
+            recipients: try recipients(reader),
+            signer: try reader.string("signer").map { try fingerprint($0, "signer", reader) },
+            proof: proof.flatMap(EncryptionSettings.Proof.init(rawValue:)) ?? .decode)
+    }
+
+    /// The list `recipients`: at least one key, each once.
+    static func recipients(_ reader: ConfigReader) throws -> [String] {
+        let keys = try (reader.strings("recipients") ?? []).map { try key($0, "recipients", reader) }
+        guard !keys.isEmpty else {
             throw reader.failure(
                 "recipients", "must list at least one key", hint: "`gpg --list-keys --with-colons` prints fingerprints."
             )
         }
-        let keys = try recipients.map { try key($0, "recipients", reader) }
         for (index, key) in keys.enumerated() where keys[..<index].contains(key) {
             throw reader.failure("recipients", "lists '\(key)' twice")
         }
-        let proof = try reader.choice("prove", of: EncryptionSettings.Proof.allCases.map(\.rawValue))
-        return EncryptionSettings(
-            recipients: keys, signer: try reader.string("signer").map { try fingerprint($0, "signer", reader) },
-            proof: proof.flatMap(EncryptionSettings.Proof.init(rawValue:)) ?? .decode)
+        return keys
     }
 
     private static func key(_ text: String, _ name: String, _ reader: ConfigReader) throws -> String {

@@ -8,6 +8,9 @@ enum BundleLayout {
     static let signature = "manifest.json.sig"
     static let segments = "segments.tsv"
     static let contents = "contents.gpg"
+    /// The contents of a source with recipients of its own, relative to the bundle's folder: segments are one level deeper.
+    static func contents(of source: String) -> String { "\(source)/\(contents)" }
+
     /// The folder of a bundle's proof records. No object of a stream has such a key: those are one level deeper.
     static let proofs = "proofs"
     /// Bytes of a record, at most: far more than one takes, and nothing to a reader's memory.

@@ -12,13 +12,37 @@ struct BundleObjects: Sendable {
     let objects: [String: ObjectDigest]
     let opener: Opener
 
-    /// Decrypts and reads the contents.
-    func contents() async throws -> Contents {
-        guard let digest = objects[BundleLayout.contents] else {
-            throw Failure(.integrity, "the manifest of \(bundle) does not name its contents")
+    /// Decrypts and reads what the keys here open of the contents.
+    ///
+    /// - Throws: `Failure(.noDecryptionKey)` when that is nothing.
+    func contents(of manifest: Manifest) async throws -> (contents: Contents, sealed: [String: Failure]) {
+        let sources = manifest.sources.filter { $0.state == .ok }
+        let shared = sources.filter { $0.recipients == nil }.map(\.name)
+        var parts = sources.filter { $0.recipients != nil }.map { (BundleLayout.contents(of: $0.name), [$0.name]) }
+        if !shared.isEmpty { parts.insert((BundleLayout.contents, shared), at: 0) }
+        var (contents, sealed) = (Contents(sources: [], streams: []), [String: Failure]())
+        for (name, names) in parts {
+            do {
+                let part = try await self.contents(name).restricted(to: Set(names))
+                contents.sources += part.sources
+                contents.streams += part.streams
+            } catch let failure as Failure where failure.code == .noDecryptionKey {
+                for source in names { sealed[source] = failure }
+            }
         }
-        let cipher = try await checked(BundleLayout.contents, digest)
-        let frame = try await open(cipher, BundleLayout.contents)
+        if sealed.count == sources.count, let failure = sources.first.flatMap({ sealed[$0.name] }) { throw failure }
+        let order = sources.map(\.name)
+        contents.sources = order.compactMap { contents.source($0) }
+        return (contents, sealed)
+    }
+
+    /// Decrypts and reads one object of contents.
+    func contents(_ name: String) async throws -> Contents {
+        guard let digest = objects[name] else {
+            throw Failure(.integrity, "the manifest of \(bundle) does not name '\(name)'")
+        }
+        let cipher = try await checked(name, digest)
+        let frame = try await open(cipher, name)
         return try await Blocking.run { try ContentsCoding.decode(compressed: frame) }
     }
 

@@ -30,7 +30,7 @@ final class BundleWriterSession: BundleWriter {
         self.progress = progress
         keysInUse = keys
         pipeline = SegmentPipeline(
-            store: repository.store, sealer: keys.sealer, concurrency: repository.concurrency,
+            store: repository.store, concurrency: repository.concurrency,
             sliceSize: repository.sliceSize)
     }
 
@@ -55,10 +55,16 @@ final class BundleWriterSession: BundleWriter {
 
     func note(_ message: String) { progress.report(.note(message)) }
 
-    /// Whether a base is young and small enough by the rules, and its bundle is still in the repository and to stay there.
+    /// Whether a base is young and small enough by the rules, can be read by everybody who is to read `source`, and its
+    /// bundle is still in the repository and to stay there.
     func isUsable(
-        _ bundle: BundleID, taken: Timestamp, storedBytes: UInt64, lastDeltaBytes: UInt64?
+        _ bundle: BundleID, for source: String, readers: [String], taken: Timestamp, storedBytes: UInt64,
+        lastDeltaBytes: UInt64?
     ) async throws -> Bool {
+        guard Set(readers).isSuperset(of: keysInUse.readers(of: source).recipients) else {
+            note("source '\(source)': there are new recipients, who cannot read the base: storing in full")
+            return false
+        }
         guard
             RebaseRule.isUsable(
                 taken: taken, storedBytes: storedBytes, lastDeltaBytes: lastDeltaBytes, at: run.id.started)
@@ -175,15 +181,27 @@ final class BundleWriterSession: BundleWriter {
 
     private func putTables(_ table: SegmentTable, _ contents: Contents) async throws -> [String: ObjectDigest] {
         let tableBytes = table.encoded()
-        let contentsBytes = try await keysInUse.sealer.seal(
-            try await Blocking.run { try ContentsCoding.compressed(contents) })
+        var written = [(BundleLayout.segments, tableBytes)]
+        for (name, part, readers) in parts(of: contents) {
+            let plain = try await Blocking.run { try ContentsCoding.compressed(part) }
+            written.append((name, try await readers.sealer.seal(plain)))
+        }
         var objects: [String: ObjectDigest] = [:]
-        for (name, bytes) in [(BundleLayout.segments, tableBytes), (BundleLayout.contents, contentsBytes)] {
+        for (name, bytes) in written {
             let digest = SHA256Digest.of(bytes)
             objects[name] = ObjectDigest(size: UInt64(bytes.count), sha256: digest)
             try await repository.store.put(BundleLayout.key(run.id, name), bytes, sha256: digest, condition: .none)
         }
         return objects
+    }
+
+    /// The contents by who can read them: an object for each source with recipients of its own, and one for the rest.
+    private func parts(of contents: Contents) -> [(name: String, part: Contents, readers: RunKeys.Readers)] {
+        let names = Set(contents.sources.map(\.name))
+        let own = keysInUse.own.filter { names.contains($0.key) }.sorted { $0.key < $1.key }
+        let rest = contents.restricted(to: names.subtracting(own.map(\.key)))
+        return [(BundleLayout.contents, rest, keysInUse.shared)]
+            + own.map { (BundleLayout.contents(of: $0.key), contents.restricted(to: [$0.key]), $0.value) }
     }
 
     private func manifest(
@@ -204,7 +222,7 @@ final class BundleWriterSession: BundleWriter {
                 var source = Manifest.Source(
                     name: outcome.source.name, adapter: outcome.source.adapter, engine: "", state: .ok,
                     started: outcome.started, finished: outcome.finished, streams: streams, frozen: outcome.frozen,
-                    position: outcome.position)
+                    position: outcome.position, recipients: keysInUse.own[outcome.source.name]?.recipients)
                 switch outcome.result {
                 case .success(let report): source.engine = report.engine
                 case .failure(let failure):
@@ -216,7 +234,7 @@ final class BundleWriterSession: BundleWriter {
                 return source
             },
             tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
-            recipients: keysInUse.recipients, signer: keysInUse.signer,
+            recipients: keysInUse.shared.recipients, signer: keysInUse.signer,
             proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin, group: group)
     }
 
@@ -263,14 +281,15 @@ final class BundleWriterSession: BundleWriter {
         progress.report(.phase("prove"))
         let reader = BundleObjects(
             repository: repository, bundle: run.id, table: table, objects: objects, opener: ephemeral)
-        let readBack = try await reader.contents()
-        guard readBack == contents else {
-            throw Failure(.integrity, "the contents read back from the store differ from what was written")
+        for (name, part, _) in parts(of: contents) {
+            guard try await reader.contents(name) == part else {
+                throw Failure(.integrity, "the contents read back from the store differ from what was written")
+            }
         }
         if let digest = objects[BundleLayout.segments] { _ = try await reader.checked(BundleLayout.segments, digest) }
         for stream in table.streams {
             let stored = BundleStream(
-                objects: reader, table: stream, contents: try reader.part(of: stream, in: readBack))
+                objects: reader, table: stream, contents: try reader.part(of: stream, in: contents))
             try await stored.prove(usingLocal: state)
         }
     }

@@ -50,7 +50,10 @@ public struct FormatRepository: BundleRepository {
         }
         let (recipients, signer, signerKey) = try await KeyFailures.translating {
             let signer = try await RunKeys.usableSigner(plan, keyring, signers: [])
-            return (try await RunKeys.usableRecipients(plan, keyring), signer, try await keyring.publicKey(signer))
+            return (
+                try await RunKeys.usableRecipients(plan.allRecipients, keyring), signer,
+                try await keyring.publicKey(signer)
+            )
         }
         let result = try await probe(store, now)
         let descriptor = RepositoryDescriptor(

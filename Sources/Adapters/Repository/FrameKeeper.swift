@@ -9,10 +9,12 @@ import Synchronization
 final class FrameKeeper: Sendable {
     private let folder: BaseFolder
     private let session: BundleWriterSession
+    private let source: String
     private let isBroken = Mutex(false)
 
-    init(_ folder: BaseFolder, _ session: BundleWriterSession) {
+    init(_ folder: BaseFolder, _ session: BundleWriterSession, source: String) {
         self.folder = folder
+        self.source = source
         self.session = session
         attempt { try folder.beginNext() }
     }
@@ -31,6 +33,7 @@ final class FrameKeeper: Sendable {
             DumpBase(
                 bundle: session.run.id, taken: session.run.id.started, rawBytes: stored.receipt.length,
                 storedBytes: stored.segments.reduce(0) { $0 + $1.segment.size },
+                recipients: session.keysInUse.readers(of: source).recipients,
                 segments: try stored.segments.map {
                     guard let digest = $0.rawDigest else {
                         throw Failure(.internalError, "a dump's slice has no digest")

@@ -8,7 +8,7 @@ extension FormatRepository {
 
     public func keyChecks(plan: Plan, at now: Timestamp) async -> [Check] {
         var checks: [Check] = []
-        for name in plan.encryption.recipients {
+        for name in plan.allRecipients {
             await checks.append(
                 contentsOf: check("recipient", at: now) {
                     let recipient = try await keyring.recipient(name)
@@ -40,7 +40,7 @@ extension FormatRepository {
             found.append(
                 KeyExpiry(role: role, fingerprint: key.fingerprint, expires: moment.map { Timestamp(seconds: $0) }))
         }
-        for name in plan.encryption.recipients {
+        for name in plan.allRecipients {
             // One that is missing is a failed check of `keyChecks`, and has no end.
             guard let key = try? await keyring.recipient(name).key else { continue }
             note(.recipient, key, key.encryptionExpires) { try key.checkCanEncrypt() }

@@ -12,7 +12,8 @@ extension FormatRepository {
         let table = try await segmentTable(manifest)
         let objects = BundleObjects(
             repository: self, bundle: id, table: table, objects: manifest.objects, opener: Opener(home: keyring.home))
-        return OpenedStoredBundle(manifest: manifest, contents: try await objects.contents(), objects: objects)
+        let (contents, sealed) = try await objects.contents(of: manifest)
+        return OpenedStoredBundle(manifest: manifest, contents: contents, sealed: sealed, objects: objects)
     }
 }
 
@@ -20,9 +21,11 @@ extension FormatRepository {
 struct OpenedStoredBundle: OpenedBundle {
     let manifest: Manifest
     let contents: Contents
+    let sealed: [String: Failure]
     let objects: BundleObjects
 
     func streams(of source: String) async throws -> [any StoredStream] {
+        if let failure = sealed[source] { throw failure }
         var streams: [any StoredStream] = []
         var bases: [BundleID: OpenedStoredBundle] = [:]
         for stream in objects.table.streams where stream.source == source {
@@ -36,6 +39,7 @@ struct OpenedStoredBundle: OpenedBundle {
     func stream(_ stream: SegmentTable.Stream, base: OpenedStoredBundle?) throws -> BundleStream {
         let part = try objects.part(of: stream, in: contents)
         guard stream.storage != .full else { return BundleStream(objects: objects, table: stream, contents: part) }
+        if let failure = base?.sealed[stream.source] { throw failure }
         guard let base, let baseTable = base.objects.table.stream(source: stream.source, name: stream.name) else {
             throw Failure(
                 .baseMissing,

@@ -52,7 +52,7 @@ extension FormatRepository: RetentionRepository {
     public func recipients(of plan: Plan) async throws -> Set<String> {
         try await KeyFailures.translating {
             var fingerprints: Set<String> = []
-            for name in plan.encryption.recipients {
+            for name in plan.allRecipients {
                 fingerprints.insert(try await keyring.recipient(name).key.fingerprint)
             }
             return fingerprints

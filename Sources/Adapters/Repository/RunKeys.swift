@@ -2,12 +2,20 @@
 import Domain
 import Encryption
 
-/// The keys of one run: the plan's recipients, the signer and, with `prove: contents`, an ephemeral pair that lives in
-/// memory only until the run ends.
+/// The keys of one run: the recipients of the plan and of its sources, the signer and, with `prove: contents`, an
+/// ephemeral pair that lives in memory only until the run ends.
 struct RunKeys: Sendable {
-    var sealer: Sealer
-    /// Fingerprints of the lasting recipients.
-    var recipients: [String]
+    /// Who can read what is sealed.
+    struct Readers: Sendable {
+        var sealer: Sealer
+        /// Fingerprints of the lasting recipients.
+        var recipients: [String]
+    }
+
+    /// Of everything but the sources in `own`.
+    var shared: Readers
+    /// Of sources with recipients of their own.
+    var own: [String: Readers]
     var signer: String
     /// Opens what this run wrote; nil unless the run proves contents.
     var ephemeral: Opener?
@@ -15,30 +23,37 @@ struct RunKeys: Sendable {
 
     static func make(plan: Plan, keyring: Keyring, signers: [String]) async throws -> RunKeys {
         try await KeyFailures.translating {
-            let recipients = try await usableRecipients(plan, keyring)
-            let signer = try await usableSigner(plan, keyring, signers: signers)
-            guard plan.encryption.proof == .contents else {
-                return RunKeys(
-                    sealer: try Sealer(recipients: recipients), recipients: recipients.map(\.key.fingerprint),
-                    signer: signer)
+            let recipients = try await usableRecipients(plan.encryption.recipients, keyring)
+            var own: [String: [Recipient]] = [:]
+            for source in plan.sources where !source.recipients.isEmpty {
+                own[source.name] = try await usableRecipients(source.recipients, keyring)
             }
-            let pair = try await EphemeralKey.make()
+            let signer = try await usableSigner(plan, keyring, signers: signers)
+            let pair = plan.encryption.proof == .contents ? try await EphemeralKey.make() : nil
+            func readers(_ recipients: [Recipient]) throws -> Readers {
+                Readers(
+                    sealer: try Sealer(recipients: recipients + (pair.map { [$0.recipient] } ?? [])),
+                    recipients: recipients.map(\.key.fingerprint))
+            }
             return RunKeys(
-                sealer: try Sealer(recipients: recipients + [pair.recipient]),
-                recipients: recipients.map(\.key.fingerprint), signer: signer, ephemeral: pair.opener, pair: pair)
+                shared: try readers(recipients), own: try own.mapValues(readers), signer: signer,
+                ephemeral: pair?.opener, pair: pair)
         }
     }
+
+    /// Who can read what `source` stores.
+    func readers(of source: String) -> Readers { own[source] ?? shared }
 
     /// Ends the ephemeral pair: from now on only the recipients can read.
     func destroy() async {
         await pair?.destroy()
     }
 
-    /// Every recipient the plan names, able to be encrypted to today.
-    static func usableRecipients(_ plan: Plan, _ keyring: Keyring) async throws -> [Recipient] {
-        guard !plan.encryption.recipients.isEmpty else { throw EncryptionError.noRecipients }
+    /// Every recipient named, able to be encrypted to today.
+    static func usableRecipients(_ names: [String], _ keyring: Keyring) async throws -> [Recipient] {
+        guard !names.isEmpty else { throw EncryptionError.noRecipients }
         var recipients: [Recipient] = []
-        for name in plan.encryption.recipients {
+        for name in names {
             let recipient = try await keyring.recipient(name)
             try recipient.key.checkCanEncrypt()
             recipients.append(recipient)

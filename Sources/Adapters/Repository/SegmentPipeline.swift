@@ -20,6 +20,8 @@ final class SegmentPipeline: Sendable {
         var bundle: BundleID
         var source: String
         var stream: String
+        /// Seals for who can read the source.
+        var sealer: Sealer
         /// Whether each raw slice gets a digest of its own.
         var hashesSlices: Bool
         /// The base to match against; nil for fulls.
@@ -32,15 +34,13 @@ final class SegmentPipeline: Sendable {
 
     let buffers: SliceBuffers
     private let store: any Store
-    private let sealer: Sealer
     private let cores: Permits
     /// Segments between their slice and their object: what bounds the ciphertexts in memory when the store is slow.
     private let places: Permits
     private let compressors = Mutex<[FrameCompressor]>([])
 
-    init(store: any Store, sealer: Sealer, concurrency: Int, sliceSize: Int = 32 << 20) {
+    init(store: any Store, concurrency: Int, sliceSize: Int = 32 << 20) {
         self.store = store
-        self.sealer = sealer
         cores = Permits(concurrency)
         places = Permits(concurrency + 1)
         buffers = SliceBuffers(sliceSize: sliceSize, inFlight: concurrency)
@@ -57,7 +57,7 @@ final class SegmentPipeline: Sendable {
         let (made, cipher, digest) = try await cores.use { [self] in
             let made = try await Blocking.run { try self.frame(slice, context) }
             buffers.giveBack(slice)
-            let cipher = try await KeyFailures.translating { try await self.sealer.seal(made.frame) }
+            let cipher = try await KeyFailures.translating { try await context.sealer.seal(made.frame) }
             LargeArrays.giveBack(made.frame)
             let digest = try await Blocking.run { SHA256Digest.of(cipher) }
             return ((rawDigest: made.rawDigest, window: made.window), cipher, digest)

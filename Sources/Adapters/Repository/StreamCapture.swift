@@ -26,7 +26,8 @@ struct SourceSink: CaptureSink {
         let isUsable =
             if let base = known?.base {
                 try await session.isUsable(
-                    base.bundle, taken: base.taken, storedBytes: base.storedBytes, lastDeltaBytes: base.lastDeltaBytes)
+                    base.bundle, for: source, readers: base.recipients, taken: base.taken,
+                    storedBytes: base.storedBytes, lastDeltaBytes: base.lastDeltaBytes)
             } else { false }
         var matching: BaseMatching?
         if isUsable, let known {
@@ -35,9 +36,10 @@ struct SourceSink: CaptureSink {
                 matching = BaseMatching(base: known.base, folder: folder, fingerprints: fingerprints)
             }
         }
-        let keeper = matching == nil && session.keepsLocalBase ? FrameKeeper(folder, session) : nil
+        let keeper = matching == nil && session.keepsLocalBase ? FrameKeeper(folder, session, source: source) : nil
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, hashesSlices: true, matching: matching,
+            bundle: session.run.id, source: source, stream: name, sealer: session.keysInUse.readers(of: source).sealer,
+            hashesSlices: true, matching: matching,
             keepFrame: keeper?.keep,
             onBaseProblem: { session.note("source '\(source)': \($0.summary); storing in full") })
         let stored = try await store(name, context, fingerprints: keeper == nil ? nil : BaseFingerprints()) { sink in
@@ -73,13 +75,14 @@ struct SourceSink: CaptureSink {
         var known = session.run.forcesFull ? nil : folder.tree()
         if let note = known?.note {
             let isUsable = try await session.isUsable(
-                note.bundle, taken: note.taken, storedBytes: note.storedBytes, lastDeltaBytes: note.lastDeltaBytes)
+                note.bundle, for: source, readers: note.recipients, taken: note.taken, storedBytes: note.storedBytes,
+                lastDeltaBytes: note.lastDeltaBytes)
             if !isUsable { known = nil }
         }
         let base = known.map { TreeBase(bundle: $0.note.bundle, members: $0.members) }
         let context = SegmentPipeline.Context(
-            bundle: session.run.id, source: source, stream: name, hashesSlices: false, matching: nil, keepFrame: nil,
-            onBaseProblem: { _ in })
+            bundle: session.run.id, source: source, stream: name, sealer: session.keysInUse.readers(of: source).sealer,
+            hashesSlices: false, matching: nil, keepFrame: nil, onBaseProblem: { _ in })
         let end = TreeEndBox()
         let stored = try await store(name, context, fingerprints: nil) { sink in
             let claimed = try await body(sink, base)
@@ -105,7 +108,8 @@ struct SourceSink: CaptureSink {
                         try folder.adopt(
                             TreeBaseNote(
                                 bundle: session.run.id, taken: session.run.id.started, rawBytes: stored.receipt.length,
-                                storedBytes: storedBytes, members: claimed.members.count,
+                                storedBytes: storedBytes, recipients: session.keysInUse.readers(of: source).recipients,
+                                members: claimed.members.count,
                                 sha256: SHA256Digest.of(claimed.members.text)),
                             members: claimed.members)
                     }

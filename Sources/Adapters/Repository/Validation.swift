@@ -142,7 +142,7 @@ private final class ValidationRun: Sendable {
             // Without the contents the bytes can still be looked at.
             return try await checkBytes(manifest, table)
         }
-        for source in manifest.sources where source.state == .ok {
+        for source in manifest.sources where source.state == .ok && opened.sealed[source.name] == nil {
             for stream in table.streams where stream.source == source.name {
                 try await attempt("\(bundle.folder)/\(stream.source)/\(stream.name)") {
                     let base = try await stream.base.asyncMap { try await opened.openBase($0) }
@@ -155,6 +155,28 @@ private final class ValidationRun: Sendable {
                 }
             }
         }
+        try await checkSealed(opened.sealed, manifest, table)
+    }
+
+    /// Of sources that only others can read the bytes are looked at; that is not the proof that was asked for.
+    private func checkSealed(
+        _ sealed: [String: Failure], _ manifest: Manifest, _ table: SegmentTable
+    ) async throws {
+        guard let first = sealed.min(by: { $0.key < $1.key }) else { return }
+        let folders = sealed.keys.map { "\($0)/" }
+        try await checkBytes(
+            of: bundle, expected(manifest, table).filter { object in folders.contains { object.0.hasPrefix($0) } })
+        // What is wrong comes first.
+        guard report.problems.isEmpty else { return }
+        throw Failure(
+            .noDecryptionKey,
+            "the contents of source '\(first.key)' were not proven: only \(readers(of: first.key, manifest)) can read "
+                + "them; all else is sound",
+            hint: "Validate where that key is, or at the level checksum.")
+    }
+
+    private func readers(of source: String, _ manifest: Manifest) -> String {
+        manifest.recipients(of: source).joined(separator: ", ")
     }
 
     private func expected(_ manifest: Manifest, _ table: SegmentTable) -> [(String, ObjectDigest)] {

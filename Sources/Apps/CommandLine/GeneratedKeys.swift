@@ -3,6 +3,7 @@ import Domain
 import Encryption
 import Foundation
 import LocalState
+import Transports
 
 /// Makes the keys a plan names and nobody has made yet: a signer in this host's keyring, and pairs for recipients given as
 /// files, whose private parts never touch this host's keyring.
@@ -22,11 +23,13 @@ struct GeneratedKeys {
     func make() async throws -> [Made] {
         var made: [Made] = []
         if let signer = try await signer() { made.append(signer) }
-        for name in plan.encryption.recipients {
+        for name in plan.allRecipients {
             guard let path = name.droppingPrefix("file:"), !FileManager.default.fileExists(atPath: path) else {
                 continue
             }
-            made.append(try await recipient(path))
+            let isOfPlan = plan.encryption.recipients.contains(name)
+            let sources = plan.sources.filter { !isOfPlan && $0.recipients.contains(name) }.map { "/\($0.name)" }
+            made.append(try await recipient(path, of: plan.name + (sources.first ?? "")))
         }
         return made
     }
@@ -45,7 +48,7 @@ struct GeneratedKeys {
         }
     }
 
-    private func recipient(_ path: String) async throws -> Made {
+    private func recipient(_ path: String, of owner: String) async throws -> Made {
         guard let recoveryDirectory else {
             throw Failure(
                 .usage, "a new recipient key for '\(path)' needs a place for its private part",
@@ -62,7 +65,7 @@ struct GeneratedKeys {
         }
         do {
             let generation = KeyGeneration(home: home)
-            let fingerprint = try await generation.makeRecipient(userID: "Salvor recovery key for \(plan.name)")
+            let fingerprint = try await generation.makeRecipient(userID: "Salvor recovery key for \(owner)")
             let publicKey = try await generation.exportPublic(fingerprint)
             let secretKey = try await generation.exportSecret(fingerprint)
             let name = "salvor-\(plan.name)-\(fingerprint.suffix(8).lowercased())"
@@ -98,11 +101,7 @@ struct GeneratedKeys {
     }
 
     private static func stopAgent(_ home: String) async {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
         // An agent whose folder is gone ends by itself within a minute.
-        guard (try? process.run()) != nil else { return }
-        process.waitUntilExit()
+        _ = try? await LocalTransport().output(of: Program("gpgconf", ["--homedir", home, "--kill", "gpg-agent"]))
     }
 }

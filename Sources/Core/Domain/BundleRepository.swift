@@ -267,10 +267,28 @@ extension BundleWriter {
     }
 }
 
-/// A bundle whose contents were decrypted.
+/// A bundle whose contents were decrypted, as far as the keys here open them.
 public protocol OpenedBundle: Sendable {
     var manifest: Manifest { get }
+    /// Of the sources that could be opened.
     var contents: Contents { get }
+    /// Sources with recipients whose keys are not here, each with what tells so.
+    var sealed: [String: Failure] { get }
     /// The streams of one source.
+    ///
+    /// - Throws: what `sealed` has of it.
     func streams(of source: String) async throws -> [any StoredStream]
+}
+
+extension OpenedBundle {
+    /// One source's part of the contents.
+    ///
+    /// - Throws: what `sealed` has of it; `Failure(.integrity)` when it is not described.
+    public func part(of source: String) throws -> Contents.Source {
+        if let failure = sealed[source] { throw failure }
+        guard let part = contents.source(source) else {
+            throw Failure(.integrity, "the contents of \(manifest.id) do not describe source '\(source)'")
+        }
+        return part
+    }
 }

@@ -2,7 +2,7 @@
 public import ByteStreams
 
 /// A bundle's private part, stored encrypted as `contents.gpg`: digests, member lists, facts, and what adapters need to
-/// restore.
+/// restore. A source with recipients of its own has a document of its own.
 ///
 /// Its plain form is text: one line of JSON (`Header`), then for every tar stream in the header's order its member lines
 /// (see `MemberTable`), then its deletions, one escaped path a line.
@@ -67,6 +67,12 @@ public struct Contents: Sendable, Equatable {
     public init(sources: [Source], streams: [Stream]) {
         self.sources = sources
         self.streams = streams
+    }
+
+    /// What is said of these sources only.
+    public func restricted(to names: Set<String>) -> Contents {
+        Contents(
+            sources: sources.filter { names.contains($0.name) }, streams: streams.filter { names.contains($0.source) })
     }
 
     /// The source of that name; nil when there is none.

@@ -23,9 +23,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var comment: String
     /// The plan's bundle before this one; nil for the first.
     public var previous: Previous?
-    /// `segments.tsv` and `contents.gpg` by name.
+    /// `segments.tsv` and `contents.gpg` by name; also the contents of each source with recipients of its own.
     public var objects: [String: ObjectDigest]
-    /// Fingerprints of the keys that can decrypt.
+    /// Fingerprints of the keys that can decrypt all sources without recipients of their own.
     public var recipients: [String]
     /// Fingerprint of the key that signed.
     public var signer: String
@@ -58,6 +58,8 @@ public struct Manifest: Codable, Sendable, Equatable {
         public var frozen: ClockInterval?
         /// The system's own position of a frozen copy (LSN, replication offset, tag).
         public var position: String?
+        /// Fingerprints of the only keys that can decrypt this source, when they are not the bundle's.
+        public var recipients: [String]?
 
         /// Whether the source's streams are all there.
         public enum State: String, Codable, Sendable {
@@ -67,7 +69,8 @@ public struct Manifest: Codable, Sendable, Equatable {
 
         public init(
             name: String, adapter: String, engine: String, state: State, failure: String? = nil, started: Timestamp,
-            finished: Timestamp, streams: [Stream], frozen: ClockInterval? = nil, position: String? = nil
+            finished: Timestamp, streams: [Stream], frozen: ClockInterval? = nil, position: String? = nil,
+            recipients: [String]? = nil
         ) {
             self.name = name
             self.adapter = adapter
@@ -79,6 +82,7 @@ public struct Manifest: Codable, Sendable, Equatable {
             self.streams = streams
             self.frozen = frozen
             self.position = position
+            self.recipients = recipients
         }
     }
 
@@ -165,6 +169,11 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.proof = proof
         self.origin = origin
         self.group = group
+    }
+
+    /// Fingerprints of the keys that can decrypt the source of that name.
+    public func recipients(of source: String) -> [String] {
+        sources.first { $0.name == source }?.recipients ?? recipients
     }
 
     /// Raw bytes of all streams.

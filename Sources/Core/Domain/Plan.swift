@@ -30,6 +30,12 @@ public struct Plan: Sendable {
     /// What pauses the application while they are frozen; nil: it goes on writing.
     public var quiesce: Quiesce?
 
+    /// Every recipient named in it, each once: the plan's, then those of single sources.
+    public var allRecipients: [String] {
+        var seen: Set<String> = []
+        return (encryption.recipients + sources.flatMap(\.recipients)).filter { seen.insert($0).inserted }
+    }
+
     public init(
         name: String, file: String, repository: RepositorySettings, encryption: EncryptionSettings,
         sources: [SourceSettings], retention: ConfigNode? = nil, schedule: Schedule? = nil, notify: ConfigNode? = nil,
@@ -98,7 +104,7 @@ public struct S3Settings: Sendable {
 
 /// Who can read the bundles and who vouches for them.
 public struct EncryptionSettings: Sendable {
-    /// Fingerprints of keys in the keyring, or `file:PATH` of a public key.
+    /// Fingerprints of keys in the keyring, or `file:PATH` of a public key. Sources may have others of their own.
     public var recipients: [String]
     /// Fingerprint of the host's signing key; nil: the keyring's only secret key.
     public var signer: String?
@@ -141,6 +147,8 @@ public struct SourceSettings: Sendable {
     /// Whether it belongs to its plan's recovery group, if there is one and the system can be frozen; else it is read
     /// meanwhile.
     public var freezes: Bool
+    /// Who can read what it stores, instead of the plan's recipients, in the same form; empty: those of the plan.
+    public var recipients: [String]
 
     /// Half a minute: a server that restarts is back by then.
     public static let standardRetryDelay = 30
@@ -148,7 +156,7 @@ public struct SourceSettings: Sendable {
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
         timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
-        plan: String = "", freezes: Bool = true
+        plan: String = "", freezes: Bool = true, recipients: [String] = []
     ) {
         self.plan = plan
         self.name = name
@@ -161,6 +169,7 @@ public struct SourceSettings: Sendable {
         self.retryDelay = retryDelay
         self.isIndex = isIndex
         self.freezes = freezes
+        self.recipients = recipients
     }
 }
 

@@ -53,7 +53,7 @@ public protocol RetentionRepository: BundleRepository {
     /// - Returns: as `remove`; nil when there is a manifest after all.
     func removeUncommitted(_ id: BundleID) async throws -> (left: Int, failure: Failure?)?
 
-    /// Fingerprints of the plan's recipients today, whether or not their keys have expired.
+    /// Fingerprints of the plan's and its sources' recipients today, whether or not their keys have expired.
     func recipients(of plan: Plan) async throws -> Set<String>
 }
 

@@ -30,6 +30,9 @@ public struct BundleDifference: Sendable {
         var changes: [Change] = []
         let names = Set((old.manifest.sources + new.manifest.sources).filter { $0.state == .ok }.map(\.name)).sorted()
         for name in names {
+            for bundle in [old, new] {
+                if let failure = bundle.sealed[name] { throw failure }
+            }
             let (before, after) = (old.contents.source(name), new.contents.source(name))
             guard let before, let after else {
                 changes.append(

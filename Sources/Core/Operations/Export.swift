@@ -91,13 +91,7 @@ public struct Export: Sendable {
             tool: request.tool, exported: Timestamp(seconds: request.at.seconds), host: request.host,
             signer: writing.signer, bundle: request.bundle, repository: bundle.manifest.repository,
             manifest: SHA256Digest.of(original.manifest),
-            sources: try chosen.map { source in
-                guard let contents = bundle.contents.source(source.name) else {
-                    throw Failure(
-                        .integrity, "the contents of \(request.bundle) do not describe source '\(source.name)'")
-                }
-                return contents
-            }, streams: parts.map(\.described))
+            sources: try chosen.map { try bundle.part(of: $0.name) }, streams: parts.map(\.described))
         let readme = ExportReadme.text(description, bundle.manifest, chosen)
         let (all, encoded) = (parts, try description.encoded())
         progress.report(.phase("export"))

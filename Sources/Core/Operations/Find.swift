@@ -20,14 +20,16 @@ public struct Find: Sendable {
         public var modified: Timestamp
     }
 
-    /// Files whose escaped path contains `text`, or, with `*` or `?` in it, matches it as a whole.
-    public func run(_ text: String, in bundles: [BundleID]) async throws -> [Match] {
+    /// Files whose escaped path contains `text`, or, with `*` or `?` in it, matches it as a whole; and the names of sources
+    /// that were not looked into, since no key here opens them.
+    public func run(_ text: String, in bundles: [BundleID]) async throws -> (matches: [Match], sealed: Set<String>) {
         let pattern = Array(text.utf8)
         let isGlob = text.contains { $0 == "*" || $0 == "?" }
-        var matches: [Match] = []
+        var (matches, sealed) = ([Match](), Set<String>())
         for id in bundles {
             let bundle = try await repository.open(id)
-            for source in bundle.manifest.sources where source.state == .ok {
+            sealed.formUnion(bundle.sealed.keys)
+            for source in bundle.manifest.sources where source.state == .ok && bundle.sealed[source.name] == nil {
                 for stream in try await bundle.streams(of: source.name) {
                     if stream.kind == .raw, matchesName(stream.fileName, pattern, isGlob) {
                         matches.append(
@@ -45,7 +47,7 @@ public struct Find: Sendable {
                 }
             }
         }
-        return matches
+        return (matches, sealed)
     }
 
     private func matchesName(_ name: String, _ pattern: [UInt8], _ isGlob: Bool) -> Bool {

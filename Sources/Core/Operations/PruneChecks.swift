@@ -81,14 +81,16 @@ struct PruneChecks: Sendable {
         ]
     }
 
-    /// Whether one recipient can open the bundle and all its bases.
+    /// Whether for each source there is one recipient who can open it and its bases.
     private func isOpened(_ id: BundleID, by recipients: Set<String>, _ snapshot: RetentionSnapshot) -> Bool {
         guard let manifest = snapshot.manifests[id]?.manifest else { return false }
-        var able = recipients.intersection(manifest.recipients)
-        for base in RetentionBundle(manifest).bases {
-            guard let found = snapshot.manifests[base]?.manifest else { return false }
-            able.formIntersection(found.recipients)
+        return manifest.sources.filter { $0.state == .ok }.allSatisfy { source in
+            var able = recipients.intersection(manifest.recipients(of: source.name))
+            for base in Set(source.streams.compactMap(\.base)) {
+                guard let found = snapshot.manifests[base]?.manifest else { return false }
+                able.formIntersection(found.recipients(of: source.name))
+            }
+            return !able.isEmpty
         }
-        return !able.isEmpty
     }
 }

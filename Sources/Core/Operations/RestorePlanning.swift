@@ -19,24 +19,7 @@ public struct RestorePlanning: Sendable {
         let chosen = try SourceSelection.choose(request, from: bundle.manifest) { try registry.isData($0) }
         var sources: [RestorePlan.Source] = []
         for source in chosen {
-            let restore = try await SourceRestores.make(
-                source.name, restoreID: restoreID, bundle: bundle, include: request.include,
-                rename: request.renames[source.name],
-                scratch: records.scratchPath(restoreID, source: source.name))
-            let steps: SourceRestorePlan
-            if let settings = plan.sources.first(where: { $0.name == source.name }) {
-                guard settings.adapter == source.adapter else {
-                    throw Failure(
-                        .configuration,
-                        "\(settings.mark): source '\(source.name)' is '\(settings.adapter)' in the plan and "
-                            + "'\(source.adapter)' in the bundle")
-                }
-                steps = try await registry.adapter(settings).planRestore(restore)
-            } else {
-                steps = SourceRestorePlan(
-                    target: "none", origin: source.engine,
-                    blockers: ["the plan '\(plan.name)' has no source '\(source.name)'; add it, or use --to-directory"])
-            }
+            let steps = try await steps(source, bundle, request, plan, restoreID)
             sources.append(
                 RestorePlan.Source(
                     name: source.name, adapter: source.adapter,
@@ -50,6 +33,33 @@ public struct RestorePlanning: Sendable {
             bytesToFetch: try await bytesToFetch(chosen), estimatedSeconds: Self.estimate(chosen),
             blockers: sources.flatMap { source in source.steps.blockers.map { "\(source.name): \($0)" } },
             leftOut: try SourceSelection.leftOut(request, from: manifest) { try registry.isData($0) })
+    }
+
+    private func steps(
+        _ source: Manifest.Source, _ bundle: any OpenedBundle, _ request: RestoreRequest, _ plan: Plan,
+        _ restoreID: String
+    ) async throws -> SourceRestorePlan {
+        func blocked(_ reason: String) -> SourceRestorePlan {
+            SourceRestorePlan(target: "none", origin: source.engine, blockers: [reason])
+        }
+        guard let settings = plan.sources.first(where: { $0.name == source.name }) else {
+            return blocked("the plan '\(plan.name)' has no source '\(source.name)'; add it, or use --to-directory")
+        }
+        guard settings.adapter == source.adapter else {
+            throw Failure(
+                .configuration,
+                "\(settings.mark): source '\(source.name)' is '\(settings.adapter)' in the plan and "
+                    + "'\(source.adapter)' in the bundle")
+        }
+        guard bundle.sealed[source.name] == nil else {
+            let readers = bundle.manifest.recipients(of: source.name).joined(separator: ", ")
+            return blocked(
+                "no key here opens it, only that of \(readers); restore it where the key is, or leave it out")
+        }
+        let restore = try await SourceRestores.make(
+            source.name, restoreID: restoreID, bundle: bundle, include: request.include,
+            rename: request.renames[source.name], scratch: records.scratchPath(restoreID, source: source.name))
+        return try await registry.adapter(settings).planRestore(restore)
     }
 
     private func bytesToFetch(_ sources: [Manifest.Source]) async throws -> UInt64 {
@@ -86,11 +96,8 @@ enum SourceRestores {
         _ source: String, restoreID: String, bundle: any OpenedBundle, include: [String], rename: String?,
         scratch: String
     ) async throws -> SourceRestore {
-        guard let contents = bundle.contents.source(source) else {
-            throw Failure(.integrity, "the contents of \(bundle.manifest.id) do not describe source '\(source)'")
-        }
-        return SourceRestore(
-            restoreID: restoreID, bundle: bundle.manifest.id, contents: contents,
+        SourceRestore(
+            restoreID: restoreID, bundle: bundle.manifest.id, contents: try bundle.part(of: source),
             streams: try await bundle.streams(of: source), include: include, rename: rename, scratchDirectory: scratch)
     }
 }

@@ -28,7 +28,8 @@ struct FindCommand: AsyncParsableCommand {
             if let bundle {
                 [try await BundleSelection(repository: repository).find(bundle, plan: plan.name)]
             } else { try await repository.bundles(plan: plan.name) }
-        let matches = try await Find(repository: repository).run(pattern, in: bundles)
+        let (matches, sealed) = try await Find(repository: repository).run(pattern, in: bundles)
+        for source in sealed.sorted() { Output.note("source '\(source)' was not searched: no key here opens it") }
         guard !matches.isEmpty else {
             throw Failure(.nothingSelected, "nothing matches '\(pattern)' in \(bundles.count) bundles")
         }

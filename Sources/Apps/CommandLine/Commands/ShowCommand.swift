@@ -25,6 +25,8 @@ struct ShowCommand: AsyncParsableCommand {
         var proof: ProofStanding
         var unbelieved: [UnbelievedProof]
         var sources: [Contents.Source]?
+        /// Sources whose facts no key here opens.
+        var sealed: [String]?
     }
 
     func run() async throws {
@@ -36,7 +38,10 @@ struct ShowCommand: AsyncParsableCommand {
         let now = session.clock.now()
         let (standing, unbelieved) = try await repository.standing(of: signed, at: now)
         var result = Result(manifest: signed.manifest, proof: standing, unbelieved: unbelieved)
-        if facts { result.sources = try await repository.open(id).contents.sources }
+        if facts {
+            let opened = try await repository.open(id)
+            (result.sources, result.sealed) = (opened.contents.sources, opened.sealed.keys.sorted())
+        }
         try session.print(result, command: "show") { text(result, repository.location, now) }
     }
 
@@ -50,8 +55,11 @@ struct ShowCommand: AsyncParsableCommand {
             "state       \(manifest.state.rawValue)",
             "signature   good, by \(manifest.signer)",
             "recipients  \(manifest.recipients.joined(separator: ", "))",
-            "previous    \(manifest.previous?.id.text ?? "none")",
         ]
+        lines += manifest.sources.compactMap { source in
+            source.recipients.map { "            source \(source.name): only \($0.joined(separator: ", "))" }
+        }
+        lines.append("previous    \(manifest.previous?.id.text ?? "none")")
         let proofs = ProofFormat.lines(result.proof, at: now)
         lines += (proofs.isEmpty ? ["nothing recorded; made with 'prove: \(manifest.proof.rawValue)'"] : proofs)
             .map { "proven      \($0)" }
@@ -84,6 +92,7 @@ struct ShowCommand: AsyncParsableCommand {
             lines += source.facts.values.sorted { $0.key < $1.key }.map { "  \(PrintableText.of($0.key)): \($0.value)" }
             lines += source.notices.map { "  notice: \(PrintableText.of($0))" }
         }
+        lines += (result.sealed ?? []).flatMap { ["", "\($0): no key here opens it"] }
         return lines.joined(separator: "\n")
     }
 }
