@@ -18,11 +18,19 @@ public struct SignatureVerifier: Sendable {
         self.keyring = keyring
     }
 
-    /// Who signed `bytes`.
+    /// Who signed `bytes`. A good answer counts for five minutes, unless the keyring changes.
     ///
     /// - Throws: `EncryptionError.signature…` unless exactly one good signature by a known, unexpired, unrevoked key is
     ///   there.
     public func verify(_ bytes: [UInt8], signature: [UInt8]) async throws -> VerifiedSignature {
+        let key = SignatureMemory.key(bytes, signature, home: keyring.home)
+        if let known = key.flatMap(SignatureMemory.shared.signature) { return known }
+        let verified = try await check(bytes, signature)
+        if let key { SignatureMemory.shared.remember(verified, key) }
+        return verified
+    }
+
+    private func check(_ bytes: [UInt8], _ signature: [UInt8]) async throws -> VerifiedSignature {
         try await Blocking.run { [home = keyring.home] in
             let context = try GpgmeContext(home: home)
             let (plain, packets) = (try GpgmeData(bytes), try GpgmeData(signature))
