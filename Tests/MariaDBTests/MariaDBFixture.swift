@@ -10,12 +10,17 @@ enum MariaDBFixture {
 
     static func adapter(
         _ server: ThrowawayMariaDB, user: String = "root", password: String = ThrowawayMariaDB.password,
-        transport: any Transport = LocalTransport(), _ settings: KeyValuePairs<String, ConfigNode> = [:]
+        transport: any Transport = LocalTransport(), tls: [(String, String)] = [],
+        _ settings: KeyValuePairs<String, ConfigNode> = [:]
     ) throws -> any SourceAdapter {
-        let connection = Settings.mapping([
-            "host": Settings.text("127.0.0.1"), "port": Settings.text(String(server.port)),
-            "user": Settings.text(user), "password": Settings.text(password),
-        ])
+        var reach = [
+            ("host", "127.0.0.1"), ("port", String(server.port)), ("user", user), ("password", password),
+        ].map { ($0.0, Settings.mark, Settings.text($0.1)) }
+        if !tls.isEmpty {
+            let words = tls.map { ($0.0, Settings.mark, Settings.text($0.1)) }
+            reach.append(("tls", Settings.mark, .mapping(words, Settings.mark)))
+        }
+        let connection = ConfigNode.mapping(reach, Settings.mark)
         var pairs: [(key: String, mark: ConfigMark, value: ConfigNode)] = [("connection", Settings.mark, connection)]
         pairs += settings.map { ($0.key, Settings.mark, $0.value) }
         return try MariaDBFactory().make(

@@ -35,12 +35,12 @@ struct Fixture: Sendable {
     static func adapter(
         _ server: ThrowawayPostgreSQL, user: String = "postgres", password: String = ThrowawayPostgreSQL.password,
         programs: String? = nil, namesPrograms: Bool = true, transport: any Transport = LocalTransport(),
-        _ settings: KeyValuePairs<String, ConfigNode> = [:]
+        security: [(String, String)] = [], _ settings: KeyValuePairs<String, ConfigNode> = [:]
     ) throws -> any SourceAdapter {
-        let connection = mapping([
-            "host": text("127.0.0.1"), "port": text(String(server.port)), "user": text(user),
-            "password": text(password),
-        ])
+        let reach = [
+            ("host", "127.0.0.1"), ("port", String(server.port)), ("user", user), ("password", password),
+        ]
+        let connection = ConfigNode.mapping((reach + security).map { ($0.0, mark, text($0.1)) }, mark)
         var pairs: [(key: String, mark: ConfigMark, value: ConfigNode)] = [
             ("connection", mark, connection)
         ]

@@ -44,6 +44,8 @@ struct SettingsTests {
             ("facts", Fixture.text("all"), "must be one of"), ("globals", Fixture.text("maybe"), "true or false"),
             ("connection", Fixture.mapping(["hots": Fixture.text("x")]), "unknown key"),
             ("connection", Fixture.mapping(["sslmode": Fixture.text("on")]), "must be one of"),
+            ("connection", Fixture.mapping(["sslrootcert": Fixture.text("/ca.crt")]), "verify-full"),
+            ("connection", Fixture.mapping(["sslcert": Fixture.text("/a.crt")]), "belong together"),
             ("databases", Fixture.list([]), "must be 'all'"),
         ])
     func refusals(key: String, value: ConfigNode, words: String) throws {

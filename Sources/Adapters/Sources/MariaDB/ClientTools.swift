@@ -113,7 +113,13 @@ struct ClientTools: Sendable {
             return Failure(
                 .sourceDenied, summary, hint: "Run 'salvor doctor' for the GRANT statement that \(user) needs.")
         }
-        if has(2002, 2003, 2005, 2013, 2006, 2026, 1040, 1129, 1130) {
+        if has(2026) {
+            return Failure(
+                .sourceDenied, summary,
+                hint: "Is this the server you mean? Then name its authority with 'tls.ca-file', and 'host' as its "
+                    + "certificate does.")
+        }
+        if has(2002, 2003, 2005, 2013, 2006, 1040, 1129, 1130) {
             return Failure(
                 .sourceUnreachable, summary, hint: "Check that the server runs, and the plan's 'connection'.")
         }

@@ -106,6 +106,9 @@ struct ClientPrograms: Sendable {
         ]
         if let password { variables["PGPASSWORD"] = password }
         if let mode = settings.sslMode { variables["PGSSLMODE"] = mode }
+        if let file = settings.sslFiles.rootCertificate { variables["PGSSLROOTCERT"] = file }
+        if let file = settings.sslFiles.certificate { variables["PGSSLCERT"] = file }
+        if let file = settings.sslFiles.key { variables["PGSSLKEY"] = file }
         return variables
     }
 

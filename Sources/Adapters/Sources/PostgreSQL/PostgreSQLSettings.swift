@@ -26,6 +26,9 @@ struct PostgreSQLSettings: Sendable {
     /// The database used for everything that belongs to no database.
     var maintenanceDatabase = "postgres"
     var sslMode: String?
+    /// Files of the authority that vouches for the server, of this client's certificate and of its key, where the client
+    /// programs run; nil: what libpq finds in `~/.postgresql`.
+    var sslFiles: (rootCertificate: String?, certificate: String?, key: String?)
     var databases = Selection.all
     var exclude: [String] = []
     /// Databases dumped side by side, and workers of one `pg_restore`.
@@ -41,7 +44,8 @@ struct PostgreSQLSettings: Sendable {
     private static let keys = [
         "connection", "databases", "exclude", "jobs", "lock-timeout", "globals", "role-passwords", "facts", "programs",
     ]
-    private static let connectionKeys = ["host", "port", "user", "password", "database", "sslmode"]
+    private static let connectionKeys = ["host", "port", "user", "password", "database"] + sslKeys
+    private static let sslKeys = ["sslmode", "sslrootcert", "sslcert", "sslkey"]
     private static let sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
     /// - Throws: `Failure(.configuration)` with file and line.
@@ -53,7 +57,7 @@ struct PostgreSQLSettings: Sendable {
             user = try connection.string("user")
             password = try connection.secret("password")
             maintenanceDatabase = try connection.string("database") ?? maintenanceDatabase
-            sslMode = try connection.choice("sslmode", of: Self.sslModes)
+            try readTLS(connection)
         }
         if let names = try reader.strings("databases"), names != ["all"] {
             guard !names.isEmpty else { throw reader.failure("databases", "must be 'all' or name a database") }
@@ -75,6 +79,23 @@ struct PostgreSQLSettings: Sendable {
             counting = Counting(rawValue: text) ?? .exact
         }
         programs = try reader.string("programs")
+    }
+
+    private mutating func readTLS(_ connection: ConfigReader) throws {
+        sslMode = try connection.choice("sslmode", of: Self.sslModes)
+        sslFiles = (
+            try connection.string("sslrootcert"), try connection.string("sslcert"), try connection.string("sslkey")
+        )
+        guard (sslFiles.certificate == nil) == (sslFiles.key == nil) else {
+            throw connection.failure(
+                sslFiles.key == nil ? "sslcert" : "sslkey", "'sslcert' and 'sslkey' belong together")
+        }
+        // libpq would go on in clear, or without looking at who answers.
+        guard sslFiles.rootCertificate == nil || ["verify-ca", "verify-full"].contains(sslMode) else {
+            throw connection.failure(
+                "sslrootcert", "is looked at only with sslmode verify-ca or verify-full",
+                hint: "Write 'sslmode: verify-full'.")
+        }
     }
 
     /// Whether `database` is among those to capture, apart from whether it exists.
@@ -104,6 +125,11 @@ struct PostgreSQLSettings: Sendable {
                     ],
                     "database": ["type": "string", "default": "postgres", "description": "The maintenance database."],
                     "sslmode": ["enum": .array(sslModes.map { .string($0) })],
+                    "sslrootcert": [
+                        "type": "string", "description": "File of the authority; with verify-ca, verify-full.",
+                    ],
+                    "sslcert": ["type": "string", "description": "File of the client's certificate."],
+                    "sslkey": ["type": "string", "description": "File of its key, without a passphrase."],
                 ],
             ],
             "databases": [

@@ -70,6 +70,17 @@ struct Psql: Sendable {
         if text.contains("no pg_hba.conf entry") || text.contains("authentication failed") {
             return Failure(.sourceDenied, summary, hint: "Let \(user) in from here in the server's pg_hba.conf.")
         }
+        if text.contains("valid client certificate") {
+            return Failure(
+                .sourceDenied, summary,
+                hint: "Name a certificate that the server's authority signed with 'sslcert' and 'sslkey'.")
+        }
+        if text.contains("certificate verify failed") || text.contains("server certificate for") {
+            return Failure(
+                .sourceDenied, summary,
+                hint: "Is this the server you mean? Then name its authority with 'sslrootcert', and 'host' as its "
+                    + "certificate does.")
+        }
         if text.contains("permission denied") || text.contains("must be ") || text.contains("row-level security") {
             return Failure(
                 .sourceDenied, summary, hint: "Run 'salvor doctor' for the GRANT statements that are missing.")
