@@ -141,6 +141,15 @@ struct OwnRecipientsTests {
             }
             try good.write(to: URL(fileURLWithPath: "\(folder)/\(object)"))
         }
+        // The base of what cannot be read counts, too.
+        try site.folder.write("private/app.env", "TOKEN=hunter3\n")
+        try await site.ok(["backup"])
+        #expect(try await storage(site)["vault"] == "incremental")
+        try FileManager.default.removeItem(atPath: "\(folder)/vault/tree/000000.zst.gpg")
+        for level in ["checksum", "contents"] {
+            let outcome = try await site.owner.run(["validate-backup", "latest", "--level", level])
+            #expect(outcome.status == 8 && outcome.output.contains("\(id)/vault/tree"), "\(level): \(outcome.output)")
+        }
     }
 
     @Test("whoever becomes a recipient gets a full, since the base is not theirs to read; whoever goes does not")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Domain
 import Foundation
 import Glibc
@@ -37,12 +38,24 @@ public struct StateDirectory: Sendable {
     /// - Throws: `Failure(.localInput)` when it is there and cannot be read.
     public func read(_ name: String) throws -> [UInt8]? {
         let file = "\(path)/\(name)"
-        do {
-            return Array(try Data(contentsOf: URL(fileURLWithPath: file)))
-        } catch {
-            var status = stat()
-            if stat(file, &status) != 0 && errno == ENOENT { return nil }
-            throw Failure(.localInput, "unable to read '\(file)': \(Self.reason(error))")
+        let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Self.failure("read", file)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure("read", file) }
+        // Files are replaced, never written again: the size stands.
+        let size = Int(status.st_size)
+        return try LargeArrays.make(size) { buffer, filled in
+            while filled < size, let start = buffer.baseAddress {
+                let count = Glibc.read(descriptor, start + filled, size - filled)
+                if count < 0, errno == EINTR { continue }
+                guard count >= 0 else { throw Self.failure("read", file) }
+                if count == 0 { return }
+                filled += count
+            }
         }
     }
 

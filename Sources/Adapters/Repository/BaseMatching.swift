@@ -14,8 +14,10 @@ final class BaseMatching: Sendable {
     let base: DumpBase
     private let folder: BaseFolder
     private let fingerprints: BaseFingerprints
-    /// The slices decoded last; neighbouring segments mostly share them.
-    private let decoded = Mutex<[(index: Int, bytes: [UInt8])]>([])
+    /// The slices used last; neighbouring segments mostly share them.
+    private let decoded = Mutex<[DecodedSlice]>([])
+    /// A window spans three slices at most.
+    private static let kept = 3
 
     init(base: DumpBase, folder: BaseFolder, fingerprints: BaseFingerprints) {
         self.base = base
@@ -53,8 +55,20 @@ final class BaseMatching: Sendable {
     }
 
     private func slice(_ index: Int, _ part: DumpBase.Slice) throws -> [UInt8] {
-        if let known = decoded.withLock({ $0.first { $0.index == index }?.bytes }) { return known }
-        let frame = try folder.frame(index)
+        let slice = decoded.withLock { cache in
+            let known = cache.firstIndex { $0.index == index }.map { cache.remove(at: $0) }
+            let slice = known ?? DecodedSlice(index)
+            // First out, then in: what is decoded next has a place.
+            if cache.count == Self.kept { cache.removeFirst() }
+            cache.append(slice)
+            return slice
+        }
+        return try slice.bytes { try decode(index, part) }
+    }
+
+    private func decode(_ index: Int, _ part: DumpBase.Slice) throws -> [UInt8] {
+        var frame = try folder.frame(index)
+        defer { LargeArrays.giveBack(&frame) }
         let raw: [UInt8]
         do {
             raw = try SegmentFrames.decode(frame, prefix: nil, size: part.rawLength)
@@ -64,10 +78,30 @@ final class BaseMatching: Sendable {
         guard SHA256Digest.of(raw) == part.sha256 else {
             throw Failure(.stateDamaged, "slice \(index) of the local base is not what was stored")
         }
-        decoded.withLock { cache in
-            cache.append((index, raw))
-            if cache.count > 3 { cache.removeFirst() }
-        }
         return raw
+    }
+}
+
+/// A slice of a base, decoded once for all who need it at the same time.
+private final class DecodedSlice: Sendable {
+    let index: Int
+    private let known = Mutex<[UInt8]?>(nil)
+
+    init(_ index: Int) {
+        self.index = index
+    }
+
+    deinit {
+        if var last = known.withLock({ $0.take() }) { LargeArrays.giveBack(&last) }
+    }
+
+    /// The bytes; whoever comes while another decodes them waits. Blocks.
+    func bytes(_ decode: () throws -> [UInt8]) throws -> [UInt8] {
+        try known.withLock { known in
+            if let known { return known }
+            let bytes = try decode()
+            known = bytes
+            return bytes
+        }
     }
 }

@@ -66,9 +66,9 @@ struct BundleObjects: Sendable {
 
     /// A segment's zstd frame, fetched, checked and decrypted.
     func frame(_ segment: Segment) async throws -> [UInt8] {
-        let cipher = try await checked(segment.object, ObjectDigest(size: segment.size, sha256: segment.sha256))
+        var cipher = try await checked(segment.object, ObjectDigest(size: segment.size, sha256: segment.sha256))
         let frame = try await open(cipher, segment.object)
-        LargeArrays.giveBack(cipher)
+        LargeArrays.giveBack(&cipher)
         return frame
     }
 

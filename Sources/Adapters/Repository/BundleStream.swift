@@ -51,15 +51,15 @@ struct BundleStream: StoredStream {
             return !(segment.rawOffset..<(segment.rawOffset + segment.rawLength)).clamped(to: wanted).isEmpty
         }
         try await OrderedFetch.run(indices, inFlight: objects.repository.concurrency + 1) { index in
-            try await raw(index)
+            SliceBytes(try await raw(index))
         } consume: { index, bytes in
             let segment = table.segments[index]
             let part = (segment.rawOffset..<(segment.rawOffset + segment.rawLength)).clamped(to: wanted)
             let slice = Int(part.lowerBound - segment.rawOffset)..<Int(part.upperBound - segment.rawOffset)
             try await Blocking.run {
-                try bytes.withUnsafeBytes { try consume(UnsafeRawBufferPointer(rebasing: $0[slice])) }
+                try bytes.withBytes { try consume(UnsafeRawBufferPointer(rebasing: $0[slice])) }
             }
-            LargeArrays.giveBack(bytes)
+            if var done = bytes.take() { LargeArrays.giveBack(&done) }
         }
     }
 
@@ -67,7 +67,7 @@ struct BundleStream: StoredStream {
     /// its digest in the contents.
     func raw(_ index: Int) async throws -> [UInt8] {
         let segment = table.segments[index]
-        let frame = try await objects.frame(segment)
+        var frame = try await objects.frame(segment)
         var window: [UInt8]?
         if let range = segment.window {
             guard let windows else {
@@ -76,7 +76,7 @@ struct BundleStream: StoredStream {
             window = try await windows.bytes(of: range)
         }
         let expected = contents.segmentDigests.isEmpty ? nil : contents.segmentDigests[index]
-        return try await Blocking.run { [window] in
+        let raw = try await Blocking.run { [frame, window] in
             let raw: [UInt8]
             do {
                 raw = try SegmentFrames.decode(frame, prefix: window, size: segment.rawLength)
@@ -86,9 +86,10 @@ struct BundleStream: StoredStream {
             if let expected, SHA256Digest.of(raw) != expected {
                 throw Failure(.integrity, "'\(segment.object)' does not hold what was captured")
             }
-            LargeArrays.giveBack(frame)
             return raw
         }
+        LargeArrays.giveBack(&frame)
+        return raw
     }
 
     /// Reads the whole stream and compares its length and digest.

@@ -37,7 +37,7 @@ public struct FormatRepository: BundleRepository {
         self.sliceSize = sliceSize
         self.commitTime = commitTime
         self.probe = probe
-        keyring = Keyring(home: gnupgHome)
+        keyring = Keyring(home: gnupgHome, remembers: .seconds(10))
     }
 
     public var location: String { store.location }

@@ -7,28 +7,39 @@ extension FormatRepository {
     private static let warningSeconds: Int64 = 30 * 86400
 
     public func keyChecks(plan: Plan, at now: Timestamp) async -> [Check] {
-        var checks: [Check] = []
-        for name in plan.allRecipients {
-            await checks.append(
-                contentsOf: check("recipient", at: now) {
-                    let recipient = try await keyring.recipient(name)
-                    try recipient.key.checkCanEncrypt()
-                    return (recipient.key.fingerprint, recipient.key.encryptionExpires)
-                })
-            await checks.append(contentsOf: separation(name))
+        // Each question is a process: all are asked at the same time.
+        async let signer = signerCheck(plan, at: now)
+        let recipients = await withTaskGroup(of: (Int, [Check]).self) { group in
+            for (index, name) in plan.allRecipients.enumerated() {
+                group.addTask { (index, await recipientChecks(name, at: now)) }
+            }
+            return await group.reduce(into: [Int: [Check]]()) { $0[$1.0] = $1.1 }
         }
+        var checks = recipients.sorted { $0.key < $1.key }.flatMap(\.value)
         if plan.encryption.recipients.isEmpty {
             let failure = KeyFailures.failure(.noRecipients)
             checks.append(Check("recipients", .failed, failure.summary, remedy: failure.hint, code: failure.code))
         }
-        await checks.append(
-            contentsOf: check("signer", at: now) {
-                // Without a repository there are no known signers; that it is missing is another check's news.
-                let signers = (try? await descriptor().signers) ?? []
-                let fingerprint = try await RunKeys.usableSigner(plan, keyring, signers: signers)
-                return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
-            })
-        return checks
+        return await checks + signer
+    }
+
+    private func recipientChecks(_ name: String, at now: Timestamp) async -> [Check] {
+        async let apart = separation(name)
+        let usable = await check("recipient", at: now) {
+            let recipient = try await keyring.recipient(name)
+            try recipient.key.checkCanEncrypt()
+            return (recipient.key.fingerprint, recipient.key.encryptionExpires)
+        }
+        return await usable + apart
+    }
+
+    private func signerCheck(_ plan: Plan, at now: Timestamp) async -> [Check] {
+        await check("signer", at: now) {
+            // Without a repository there are no known signers; that it is missing is another check's news.
+            let signers = (try? await descriptor().signers) ?? []
+            let fingerprint = try await RunKeys.usableSigner(plan, keyring, signers: signers)
+            return (fingerprint, try await keyring.signingKey(fingerprint).signingExpires)
+        }
     }
 
     public func keyExpiries(plan: Plan) async -> [KeyExpiry] {

@@ -54,18 +54,22 @@ final class SegmentPipeline: Sendable {
     }
 
     private func make(_ slice: Slice, _ context: Context) async throws -> Stored {
-        let (made, cipher, digest) = try await cores.use { [self] in
-            let made = try await Blocking.run { try self.frame(slice, context) }
+        var (made, cipher, digest) = try await cores.use { [self] in
+            var made = try await Blocking.run { try self.frame(slice, context) }
             buffers.giveBack(slice)
-            let cipher = try await KeyFailures.translating { try await context.sealer.seal(made.frame) }
-            LargeArrays.giveBack(made.frame)
+            LargeArrays.trim(made.frame)
+            let cipher = try await KeyFailures.translating { [frame = made.frame] in
+                try await context.sealer.seal(frame)
+            }
+            LargeArrays.giveBack(&made.frame)
+            LargeArrays.trim(cipher)
             let digest = try await Blocking.run { SHA256Digest.of(cipher) }
             return ((rawDigest: made.rawDigest, window: made.window), cipher, digest)
         }
         let object = BundleLayout.segment(source: context.source, stream: context.stream, index: slice.index)
         try await store.put(BundleLayout.key(context.bundle, object), cipher, sha256: digest, condition: .none)
         let size = UInt64(cipher.count)
-        LargeArrays.giveBack(cipher)
+        LargeArrays.giveBack(&cipher)
         return Stored(
             index: slice.index,
             segment: Segment(
@@ -100,13 +104,17 @@ final class SegmentPipeline: Sendable {
             return nil
         }
         guard let found else { return nil }
-        let frame = try slice.bytes.withBytes { raw in
+        var frame = try slice.bytes.withBytes { raw in
             try found.bytes.withUnsafeBytes { try compressor.compress(raw, level: 1, prefix: $0) }
         }
+        // A delta is small: not to stand in the way of the check, which needs room for the whole slice.
+        frame = LargeArrays.fitted(frame)
         // Far smaller than any plain frame of a dump would be: no need to try one.
         if frame.count > slice.bytes.count / 16 {
-            let plain = try slice.bytes.withBytes { try compressor.compress($0, level: 3, prefix: nil) }
-            guard frame.count < plain.count / 10 * 9 else { return nil }
+            var plain = try slice.bytes.withBytes { try compressor.compress($0, level: 3, prefix: nil) }
+            let plainCount = plain.count
+            LargeArrays.giveBack(&plain)
+            guard frame.count < plainCount / 10 * 9 else { return nil }
         }
         try check(frame, slice, prefix: found.bytes)
         return (frame, found.range)

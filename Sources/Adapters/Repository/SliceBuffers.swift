@@ -23,8 +23,8 @@ final class SliceBuffers: Sendable {
 
     /// Gives a full slice's place and buffer back; harmless when done twice.
     func giveBack(_ slice: Slice) {
-        guard let buffer = slice.bytes.take() else { return }
-        LargeArrays.giveBack(buffer)
+        guard var buffer = slice.bytes.take() else { return }
+        LargeArrays.giveBack(&buffer)
         places.signal()
     }
 }

@@ -49,6 +49,7 @@ final class SliceSink: ByteSink {
     private let buffers: SliceBuffers
     private let state: Mutex<State>
     private let onBytes: @Sendable (Int) -> Void
+    private static let small = 1 << 20
 
     /// - Parameter fingerprints: where to note the stream's fingerprints; nil when they are not wanted.
     init(buffers: SliceBuffers, fingerprints: BaseFingerprints?, onBytes: @escaping @Sendable (Int) -> Void) {
@@ -64,10 +65,13 @@ final class SliceSink: ByteSink {
         while !rest.isEmpty {
             let full: Slice? = try state.withLock { state in
                 if let error = state.error { throw error }
-                if state.buffer.capacity == 0, state.nextIndex > 0 {
-                    state.buffer = LargeArrays.take(buffers.sliceSize)
-                }
                 let part = rest.prefix(buffers.sliceSize - state.buffer.count)
+                // Small streams, of which there may be many, stay in small arrays; a larger one is not to grow step by step.
+                if state.buffer.capacity < buffers.sliceSize, state.buffer.count + part.count > Self.small {
+                    var larger = LargeArrays.take(buffers.sliceSize)
+                    larger += state.buffer
+                    state.buffer = larger
+                }
                 let chunk = UnsafeRawBufferPointer(rebasing: part)
                 state.buffer.append(contentsOf: chunk)
                 state.hash.update(chunk)

@@ -101,8 +101,21 @@ private final class ValidationRun: Sendable {
                 let manifest = try await self.baseManifest(base)
                 guard self.level != .presence else { return }
                 let baseTable = try await self.repository.segmentTable(manifest)
-                try await self.checkBytes(of: base, self.expected(manifest, baseTable))
+                // What is to be decrypted is not read twice: its digests are checked then.
+                let later =
+                    self.level == .contents ? Set(self.segmentsToProve(of: base, table, baseTable).map(\.0)) : []
+                try await self.checkBytes(of: base, self.expected(manifest, baseTable).filter { !later.contains($0.0) })
             }
+        }
+    }
+
+    /// The objects of a base that are read as a whole when the contents of the bundle are proven: those of the streams
+    /// that its incrementals are based on.
+    private func segmentsToProve(
+        of base: BundleID, _ table: SegmentTable, _ baseTable: SegmentTable
+    ) -> [(String, ObjectDigest)] {
+        table.streams.filter { $0.storage == .incremental && $0.base == base }.flatMap { stream in
+            baseTable.stream(source: stream.source, name: stream.name).map(Self.objects) ?? []
         }
     }
 
@@ -140,19 +153,29 @@ private final class ValidationRun: Sendable {
         }
         guard let opened else {
             // Without the contents the bytes can still be looked at.
-            return try await checkBytes(manifest, table)
+            try await checkBytes(manifest, table)
+            for base in Set(table.streams.compactMap(\.base)) {
+                try await attempt(BundleLayout.key(base, BundleLayout.segments)) {
+                    let baseTable = try await self.repository.segmentTable(base)
+                    try await self.checkBytes(of: base, self.segmentsToProve(of: base, table, baseTable))
+                }
+            }
+            return
         }
         for source in manifest.sources where source.state == .ok && opened.sealed[source.name] == nil {
             for stream in table.streams where stream.source == source.name {
-                try await attempt("\(bundle.folder)/\(stream.source)/\(stream.name)") {
-                    let base = try await stream.base.asyncMap { try await opened.openBase($0) }
-                    let readable = try opened.stream(stream, base: base)
+                let name = "\(bundle.folder)/\(stream.source)/\(stream.name)"
+                var base: BundleStream?
+                try await attempt(name) {
+                    let opening = try await stream.base.asyncMap { try await opened.openBase($0) }
+                    let readable = try opened.stream(stream, base: opening)
+                    base = readable.base as? BundleStream
                     try await readable.prove()
-                    // A delta's segments prove the windows they use; an incremental's base is whole beside it.
-                    if stream.storage == .incremental { try await (readable.base as? BundleStream)?.prove() }
                     self.count(0, stream.segments.reduce(0) { $0 + $1.size })
                     self.progress.report(.bytes(source: source.name, raw: stream.rawBytes, stored: 0))
                 }
+                // A delta's segments prove the windows they use; an incremental's base is whole beside it.
+                if stream.storage == .incremental { try await proveBase(of: stream, base, name) }
             }
         }
         try await checkSealed(opened.sealed, manifest, table)
@@ -166,6 +189,9 @@ private final class ValidationRun: Sendable {
         let folders = sealed.keys.map { "\($0)/" }
         try await checkBytes(
             of: bundle, expected(manifest, table).filter { object in folders.contains { object.0.hasPrefix($0) } })
+        for stream in table.streams where stream.storage == .incremental && sealed[stream.source] != nil {
+            try await checkBaseBytes(of: stream)
+        }
         // What is wrong comes first.
         guard report.problems.isEmpty else { return }
         throw Failure(
@@ -179,9 +205,36 @@ private final class ValidationRun: Sendable {
         manifest.recipients(of: source).joined(separator: ", ")
     }
 
+    /// Proves the stream that an incremental is based on. When that fails, it is told which of its objects are damaged.
+    private func proveBase(of stream: SegmentTable.Stream, _ readable: BundleStream?, _ name: String) async throws {
+        if let readable {
+            do {
+                try await readable.prove()
+                return count(0, readable.table.segments.reduce(0) { $0 + $1.size })
+            } catch let failure as Failure where failure.code.exitStatus == .integrity {
+                add(name, failure)
+                return try await checkBytes(of: readable.objects.bundle, Self.objects(readable.table))
+            }
+        }
+        try await checkBaseBytes(of: stream)
+    }
+
+    private func checkBaseBytes(of stream: SegmentTable.Stream) async throws {
+        guard let base = stream.base else { return }
+        try await attempt(BundleLayout.key(base, BundleLayout.segments)) {
+            let table = try await self.repository.segmentTable(base)
+            guard let stored = table.stream(source: stream.source, name: stream.name) else { return }
+            try await self.checkBytes(of: base, Self.objects(stored))
+        }
+    }
+
+    private static func objects(_ stream: SegmentTable.Stream) -> [(String, ObjectDigest)] {
+        stream.segments.map { ($0.object, ObjectDigest(size: $0.size, sha256: $0.sha256)) }
+    }
+
     private func expected(_ manifest: Manifest, _ table: SegmentTable) -> [(String, ObjectDigest)] {
         manifest.objects.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-            + table.streams.flatMap(\.segments).map { ($0.object, ObjectDigest(size: $0.size, sha256: $0.sha256)) }
+            + table.streams.flatMap(Self.objects)
     }
 
     /// Runs `body`, turning a damage into a problem; everything that says nothing about the bundle (an unreachable store,

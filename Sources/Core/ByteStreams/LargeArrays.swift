@@ -13,6 +13,8 @@ public enum LargeArrays {
     private static let smallest = 1 << 20
     /// Free ones that are kept: as many as two cores pass between stages.
     private static let kept = 4
+    private static let page = 4096
+    private static let hugePage = 2 << 20
     private static let free = Mutex<[[UInt8]]>([])
 
     /// An empty array with room for at least `capacity` bytes. Memory that is never written costs nothing, so a generous
@@ -32,12 +34,49 @@ public enum LargeArrays {
         }
     }
 
-    /// Gives back an array that nobody looks at any more. Whoever still does keeps its bytes: arrays are values.
+    /// Gives back an array that nobody looks at any more and leaves an empty one. Whoever still does keeps its bytes, and
+    /// the memory with them: arrays are values.
+    public static func giveBack(_ array: inout [UInt8]) {
+        var own: [UInt8] = []
+        swap(&own, &array)
+        guard own.capacity >= standardCapacity, own.capacity < standardCapacity / 2 * 3 else { return }
+        let place = own.withUnsafeBytes { $0.baseAddress }
+        own.removeAll(keepingCapacity: true)
+        // Of an array that somebody else holds, too, this made another one, of fresh memory: no use keeping that.
+        guard own.withUnsafeBytes({ $0.baseAddress }) == place else { return }
+        free.withLock { free in
+            if free.count < kept { free.append(own) }
+        }
+    }
+
+    /// Gives back an array that nobody else holds.
     public static func giveBack(_ array: consuming [UInt8]) {
-        guard array.capacity >= standardCapacity, array.capacity < standardCapacity / 2 * 3 else { return }
-        array.removeAll(keepingCapacity: true)
-        free.withLock { [array] free in
-            if free.count < kept { free.append(array) }
+        var own = array
+        array = []
+        giveBack(&own)
+    }
+
+    /// The same bytes in as little memory, when they fill only a small part of a large array, which is then free for others.
+    public static func fitted(_ array: consuming [UInt8]) -> [UInt8] {
+        guard array.capacity >= standardCapacity, array.count < standardCapacity / 8 else { return array }
+        let small = array.withUnsafeBytes { [UInt8]($0) }
+        giveBack(&array)
+        return small
+    }
+
+    /// Gives the system back what an array has of memory behind its bytes: one that once held a whole slice and now holds
+    /// a small frame would keep all of it for as long as that is under way.
+    public static func trim(_ array: [UInt8]) {
+        guard array.capacity >= standardCapacity else { return }
+        let (count, capacity) = (array.count, array.capacity)
+        array.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            // Whole huge pages: one that is split stays so.
+            let start = (base + count).alignedUp(toMultipleOf: hugePage)
+            let end = (base + capacity).alignedDown(toMultipleOf: page)
+            guard start < end else { return }
+            // Nobody reads what lies behind an array's bytes; the next to write there gets zeros. MADV_DONTNEED is 4.
+            _ = madvise(UnsafeMutableRawPointer(mutating: start), end - start, 4)
         }
     }
 
@@ -55,7 +94,6 @@ public enum LargeArrays {
     }
 
     private static func adviseHugePages(_ memory: UnsafeMutableRawBufferPointer) {
-        let page = 4096
         guard let base = memory.baseAddress else { return }
         let start = base.alignedUp(toMultipleOf: page)
         // madvise(2): 14 is MADV_HUGEPAGE, a macro that Swift does not see. A refusal only costs speed.

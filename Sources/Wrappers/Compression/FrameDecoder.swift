@@ -25,8 +25,8 @@ public final class FrameDecoder: @unchecked Sendable {
         ZSTD_freeDCtx(context)
     }
 
-    /// Decodes `frame` chunk by chunk and compares with `raw`, without a second copy of `raw` in memory (about 2 MiB for
-    /// a self-contained frame; for one with a prefix, zstd itself keeps a window of the frame's size).
+    /// Decodes `frame` and compares with `raw`: a self-contained frame chunk by chunk, in about 2 MiB of memory; one with a
+    /// prefix as a whole, since zstd would keep a window of the frame's size anyway.
     ///
     /// - Returns: whether the frame is whole, undamaged and holds exactly `raw`; false when it holds something else.
     /// - Throws: `CompressionError` when it cannot be decoded.
@@ -34,8 +34,13 @@ public final class FrameDecoder: @unchecked Sendable {
         frame: UnsafeRawBufferPointer, equals raw: UnsafeRawBufferPointer, prefix: UnsafeRawBufferPointer? = nil
     ) throws -> Bool {
         guard try FrameHeader(frame).contentSize == UInt64(raw.count) else { return false }
+        if let prefix {
+            var decoded = try decode(frame: frame, prefix: prefix, expectedSize: raw.count)
+            defer { LargeArrays.giveBack(&decoded) }
+            return decoded.withUnsafeBytes { $0.elementsEqualInMemory(raw) }
+        }
         return try turn.withLock { _ in
-            try Self.prepare(context, prefix)
+            try Self.prepare(context, nil)
             var input = ZSTD_inBuffer(src: frame.baseAddress, size: frame.count, pos: 0)
             var offset = 0
             while true {
@@ -102,6 +107,15 @@ public final class FrameDecoder: @unchecked Sendable {
         let reason = String(cString: ZSTD_getErrorName(code))
         // libzstd says "Src size is incorrect" when bytes are missing (zstd_errors.h: ZSTD_error_srcSize_wrong, 72).
         return code == -72 ? .truncated : .damaged(reason)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func elementsEqualInMemory(_ other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count, let left = baseAddress, let right = other.baseAddress else {
+            return count == other.count
+        }
+        return memcmp(left, right, count) == 0
     }
 }
 

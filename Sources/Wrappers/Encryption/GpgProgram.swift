@@ -39,7 +39,8 @@ enum GpgProgram {
     }
 
     /// Neither terminal nor the user's gpg.conf may change what happens.
-    private static let commonArguments = ["--batch", "--no-tty", "--no-options", "--status-fd", "2"]
+    private static let commonArguments = ["--batch", "--no-tty", "--status-fd", "2"]
+    private static let withoutOptions = ["--no-options"]
 
     /// Messages in English, since they end up in errors; and the terminal on which gpg-agent may ask for a passphrase,
     /// which it cannot find out in a session of its own.
@@ -59,10 +60,14 @@ enum GpgProgram {
     /// - Parameters:
     ///   - home: the GnuPG folder; nil: `GNUPGHOME`, else `~/.gnupg`.
     ///   - capacity: the most output to keep.
+    ///   - readsOptions: whether the user's gpg.conf counts, as it does where keys are looked up and where the user may have
+    ///     said how a passphrase is found.
     /// - Throws: `EncryptionError.programMissing`, `CancellationError`.
-    static func run(_ arguments: [String], home: String?, input: [UInt8], capacity: Int) async throws -> Outcome {
+    static func run(
+        _ arguments: [String], home: String?, input: [UInt8], capacity: Int, readsOptions: Bool = false
+    ) async throws -> Outcome {
         let status = Mutex<[String]>([])
-        let place = home.map { ["--homedir", $0] } ?? []
+        let place = (readsOptions ? [] : withoutOptions) + (home.map { ["--homedir", $0] } ?? [])
         do {
             let (result, exit) = try await ChildProgram.run(
                 "gpg", commonArguments + place + arguments, environment: environment,

@@ -10,13 +10,17 @@ public struct Recipient: Sendable, Hashable {
     public let publicKey: [UInt8]
 }
 
-/// The keys of one GnuPG folder, asked through gpgme. Calls run on threads of their own.
+/// The keys of one GnuPG folder, asked through gpg and gpgme. Calls run on threads of their own.
 public struct Keyring: Sendable {
     /// The GnuPG folder; nil: `GNUPGHOME`, else `~/.gnupg`.
     public let home: String?
+    private let memory: KeyMemory?
 
-    public init(home: String? = nil) {
+    /// - Parameter remembers: for how long what was found of a key by its fingerprint is taken for true; a run asks for the
+    ///   same keys several times within a moment, and every answer is a process of its own. Nil: not at all.
+    public init(home: String? = nil, remembers: Duration? = nil) {
         self.home = home
+        memory = remembers.map(KeyMemory.init)
     }
 
     /// The recipient that a plan names: a fingerprint (40 hexadecimal digits, blanks allowed), or `file:PATH` of a public
@@ -26,13 +30,16 @@ public struct Keyring: Sendable {
     public func recipient(_ name: String) async throws -> Recipient {
         if name.hasPrefix("file:") { return try await recipient(file: String(name.dropFirst(5))) }
         let fingerprint = try Self.normalized(name)
-        return try await Blocking.run { [home] in
-            let context = try GpgmeContext(home: home)
+        let find = { @Sendable [home] in
+            async let packets = KeyListing.export(fingerprint, home: home)
             let key = try Self.only(
-                try context.keys(
-                    "gpgme_op_keylist_start", gpgme_op_keylist_start(context.pointer, fingerprint, 0)), fingerprint)
-            return Recipient(key: key, publicKey: try Self.export(key.fingerprint, context))
+                try await KeyListing.keys(matching: fingerprint, secret: false, home: home), fingerprint)
+            let publicKey = try await packets
+            guard !publicKey.isEmpty else { throw EncryptionError.keyNotFound(fingerprint) }
+            return Recipient(key: key, publicKey: publicKey)
         }
+        guard let memory else { return try await find() }
+        return try await memory.recipients.value(fingerprint, find)
     }
 
     /// The recipient whose public key is the only one in a file.
@@ -53,18 +60,22 @@ public struct Keyring: Sendable {
     /// - Parameter name: what to call the bytes in errors.
     /// - Throws: `EncryptionError`.
     public func recipient(publicKey bytes: [UInt8], from name: String) async throws -> Recipient {
-        try await Blocking.run { [home] in
-            let context = try GpgmeContext(home: home)
-            let data = try GpgmeData(bytes)
-            let keys = try context.keys(
-                "gpgme_op_keylist_from_data_start",
-                gpgme_op_keylist_from_data_start(context.pointer, data.handle, 0))
-            guard let key = keys.first else {
-                throw EncryptionError.keyFile(path: name, reason: "it holds no OpenPGP public key")
+        let find = { @Sendable [home] in
+            try await Blocking.run {
+                let context = try GpgmeContext(home: home)
+                let data = try GpgmeData(bytes)
+                let keys = try context.keys(
+                    "gpgme_op_keylist_from_data_start",
+                    gpgme_op_keylist_from_data_start(context.pointer, data.handle, 0))
+                guard let key = keys.first else {
+                    throw EncryptionError.keyFile(path: name, reason: "it holds no OpenPGP public key")
+                }
+                guard keys.count == 1 else { throw EncryptionError.keyAmbiguous(name) }
+                return Recipient(key: key, publicKey: bytes)
             }
-            guard keys.count == 1 else { throw EncryptionError.keyAmbiguous(name) }
-            return Recipient(key: key, publicKey: bytes)
         }
+        guard let memory else { return try await find() }
+        return try await memory.recipients.value("\(SHA256Digest.of(bytes)) \(name)", find)
     }
 
     /// All keys whose secret part is here, with `hasSecret` telling which parts.
@@ -96,7 +107,9 @@ public struct Keyring: Sendable {
     /// - Throws: `EncryptionError`.
     public func publicKey(_ fingerprint: String) async throws -> [UInt8] {
         let fingerprint = try Self.normalized(fingerprint)
-        return try await Blocking.run { [home] in try Self.export(fingerprint, try GpgmeContext(home: home)) }
+        let bytes = try await KeyListing.export(fingerprint, home: home)
+        guard !bytes.isEmpty else { throw EncryptionError.keyNotFound(fingerprint) }
+        return bytes
     }
 
     /// Adds public or secret keys to the keyring.
@@ -105,7 +118,8 @@ public struct Keyring: Sendable {
     /// - Throws: `EncryptionError`.
     @discardableResult
     public func add(_ bytes: [UInt8]) async throws -> [String] {
-        try await Blocking.run { [home] in
+        memory?.forget()
+        return try await Blocking.run { [home] in
             let context = try GpgmeContext(home: home)
             let data = try GpgmeData(bytes)
             try EncryptionLibrary.check("gpgme_op_import", gpgme_op_import(context.pointer, data.handle))
@@ -131,24 +145,14 @@ public struct Keyring: Sendable {
     }
 
     private func secretKeys(matching pattern: String?) async throws -> [PublicKey] {
-        try await Blocking.run { [home] in
-            let context = try GpgmeContext(home: home)
-            return try context.keys("gpgme_op_keylist_start", gpgme_op_keylist_start(context.pointer, pattern, 1))
-        }
+        let find = { @Sendable [home] in try await KeyListing.keys(matching: pattern, secret: true, home: home) }
+        guard let memory else { return try await find() }
+        return try await memory.secrets.value(pattern ?? "", find)
     }
 
     private static func only(_ keys: [PublicKey], _ name: String) throws(EncryptionError) -> PublicKey {
         guard let key = keys.first else { throw .keyNotFound(name) }
         guard keys.count == 1 else { throw .keyAmbiguous(name) }
         return key
-    }
-
-    private static func export(_ fingerprint: String, _ context: GpgmeContext) throws -> [UInt8] {
-        let data = try GpgmeData()
-        try EncryptionLibrary.check(
-            "gpgme_op_export", gpgme_op_export(context.pointer, fingerprint, 0, data.handle))
-        let bytes = data.takeBytes()
-        guard !bytes.isEmpty else { throw EncryptionError.keyNotFound(fingerprint) }
-        return bytes
     }
 }

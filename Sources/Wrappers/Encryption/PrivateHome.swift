@@ -80,11 +80,22 @@ final class PrivateHome: Sendable {
     /// Writes a file of mode 0600 into it.
     func write(_ name: String, _ bytes: [UInt8]) throws -> String {
         let file = "\(path)/\(name)"
-        guard
-            FileManager.default.createFile(
-                atPath: file, contents: Data(bytes), attributes: [.posixPermissions: 0o600])
-        else { throw EncryptionError.file(path: file, call: "write", reason: String(cString: strerror(errno))) }
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.unwritable(file) }
+        defer { Glibc.close(descriptor) }
+        // Not forced to disk: nobody needs it after this process.
+        var done = 0
+        while done < bytes.count {
+            let count = bytes[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Self.unwritable(file) }
+            done += count
+        }
         return file
+    }
+
+    private static func unwritable(_ file: String) -> EncryptionError {
+        EncryptionError.file(path: file, call: "write", reason: String(cString: strerror(errno)))
     }
 
     /// Ends the agents of this folder and removes it, also when the task was cancelled. Harmless when done twice.

@@ -31,6 +31,19 @@ public struct PublicKey: Sendable, Hashable {
     /// The primary key first, then its subkeys.
     public let parts: [Part]
 
+    init(
+        fingerprint: String, userID: String, isRevoked: Bool, isExpired: Bool, isDisabled: Bool, isInvalid: Bool,
+        parts: [Part]
+    ) {
+        self.fingerprint = fingerprint
+        self.userID = userID
+        self.isRevoked = isRevoked
+        self.isExpired = isExpired
+        self.isDisabled = isDisabled
+        self.isInvalid = isInvalid
+        self.parts = parts
+    }
+
     /// Nil for a key without a fingerprint, which cannot be named.
     init?(_ key: gpgme_key_t) {
         let value = key.pointee

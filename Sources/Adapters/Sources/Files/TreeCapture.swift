@@ -54,7 +54,7 @@ struct TreeCapture: Sendable {
     private func incremental(_ sink: any ByteSink, _ base: TreeBase, _ flag: CancellationFlag) throws -> Outcome {
         // The list of deletions comes first in the archive, so the walk must end before the first member is written.
         let comparison = try BaseComparison(base.members, evidence: evidence)
-        let walker = TreeWalker(walking)
+        let walker = TreeWalker(walking, looksAhead: true)
         var changed = ChangedPaths()
         try walker.walk(roots) { file in
             try flag.check()

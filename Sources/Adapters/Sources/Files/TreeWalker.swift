@@ -48,7 +48,7 @@ struct WalkedFile {
 }
 
 /// Walks trees in walk order. Each directory is opened once and read in one go, files are looked at by name relative to it;
-/// nothing is allocated per file.
+/// next to nothing is allocated per file.
 final class TreeWalker {
     /// What is walked.
     struct Options: Sendable {
@@ -62,6 +62,7 @@ final class TreeWalker {
 
     private(set) var notices = Notices()
     private let options: Options
+    private let ahead: ScanAhead?
     private let path = PathBuffer()
     private var listings: [DirectoryListing] = []
     /// The directories from the root down to where the walk is; visited late when only what is included counts.
@@ -70,9 +71,15 @@ final class TreeWalker {
     private var device: UInt64 = 0
     private var root = 0
 
-    init(_ options: Options) {
+    /// - Parameter looksAhead: reads directories and looks at files on other cores, before the walk is there: for visits
+    ///   that only compare. Who reads files needs their status as of that moment.
+    init(_ options: Options, looksAhead: Bool = false) {
         self.options = options
+        let helpers = looksAhead ? ScanAhead.usualHelpers : 0
+        ahead = helpers > 0 ? ScanAhead(helpers: helpers) : nil
     }
+
+    deinit { ahead?.stop() }
 
     /// Visits every file below `roots`, which must be in walk order and not within each other.
     ///
@@ -105,13 +112,15 @@ final class TreeWalker {
             let isIncluded =
                 options.include.isEmpty
                 || options.include.matchWithin(path.bytes, isDirectory: status.kind == .directory)
-            try consider(name, parent.raw, status, isIncluded: isIncluded)
+            let entry = ahead.map { _ in ScanAhead.Entry(name, in: parent.raw) }
+            try consider(name, parent.raw, status, isIncluded: isIncluded, entry)
         }
     }
 
     /// Visits one file and, if it is a directory, what is in it.
     private func consider(
-        _ name: UnsafePointer<CChar>, _ directory: Int32, _ status: FileStatus, isIncluded: Bool
+        _ name: UnsafePointer<CChar>, _ directory: Int32, _ status: FileStatus, isIncluded: Bool,
+        _ entry: ScanAhead.Entry? = nil
     ) throws {
         var file = WalkedFile(root: root, path: path.bytes, directory: directory, name: name, status: status)
         guard status.kind == .directory else {
@@ -121,18 +130,68 @@ final class TreeWalker {
             }
             return
         }
+        if let ahead, let entry {
+            let scanned = ahead.take(entry)
+            defer { ahead.giveBack(scanned) }
+            guard let raw = scanned.descriptor else { return try missed(scanned.error) }
+            file.opened = raw
+            return try visit(directory: file, isIncluded: isIncluded) {
+                try descend(scanned, raw, ahead, isIncluded: isIncluded)
+            }
+        }
         let raw = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard raw >= 0 else { return try missed(errno) }
         defer { close(raw) }
         file.opened = raw
+        try visit(directory: file, isIncluded: isIncluded) { try descend(raw, isIncluded: isIncluded) }
+    }
+
+    /// Visits an open directory and, unless it is another file system, what is in it.
+    private func visit(directory file: WalkedFile, isIncluded: Bool, _ descend: () throws -> Void) throws {
         frames.append((file, path.count, false))
         defer { frames.removeLast() }
         if isIncluded { try visitFrames() }
-        if options.oneFileSystem, status.device != device {
+        if options.oneFileSystem, file.status.device != device {
             notices.add("'/\(PathText.display(path.bytes))' is another file system: what is in it is not stored")
             return
         }
-        try descend(raw, isIncluded: isIncluded)
+        try descend()
+    }
+
+    /// The same as below, with the help of others.
+    private func descend(
+        _ scanned: ScannedDirectory, _ directory: Int32, _ ahead: ScanAhead, isIncluded: Bool
+    ) throws {
+        let listing = try scanned.names()
+        let entries = try directories(scanned, listing, directory)
+        ahead.enter(entries.map(\.entry))
+        defer { ahead.leave() }
+        var next = 0
+        for index in 0..<listing.count {
+            var entry: ScanAhead.Entry?
+            if next < entries.count, entries[next].index == index {
+                entry = entries[next].entry
+                next += 1
+            }
+            try consider(
+                listing, index, try scanned.status(at: index), in: directory, isIncluded: isIncluded, entry)
+        }
+    }
+
+    /// The directories among the names, which the walk will enter: helpers must not look into others.
+    private func directories(
+        _ scanned: ScannedDirectory, _ listing: DirectoryListing, _ directory: Int32
+    ) throws -> [(index: Int, entry: ScanAhead.Entry)] {
+        var found: [(index: Int, entry: ScanAhead.Entry)] = []
+        for index in 0..<listing.count {
+            guard let status = scanned.known(at: index) else { break }
+            guard status.kind == .directory, !options.oneFileSystem || status.device == device else { continue }
+            let before = path.append(listing.bytes(at: index))
+            defer { path.truncate(to: before) }
+            if options.exclude.match(path.bytes, isDirectory: true) { continue }
+            found.append((index, ScanAhead.Entry(listing.name(at: index), in: directory)))
+        }
+        return found
     }
 
     private func descend(_ directory: Int32, isIncluded: Bool) throws {
@@ -141,18 +200,25 @@ final class TreeWalker {
         let listing = listings[depth - 1]
         try listing.read(directory, path: Array(path.bytes))
         for index in 0..<listing.count {
-            let name = listing.name(at: index)
-            let before = path.append(listing.bytes(at: index))
-            defer { path.truncate(to: before) }
-            guard let status = try FileStatus.find(name, in: directory) else {
-                notices.add("'/\(PathText.display(path.bytes))' vanished during the walk")
-                continue
-            }
-            let isDirectory = status.kind == .directory
-            if options.exclude.match(path.bytes, isDirectory: isDirectory) { continue }
-            let isWanted = isIncluded || options.include.match(path.bytes, isDirectory: isDirectory)
-            try consider(name, directory, status, isIncluded: isWanted)
+            let status = try FileStatus.find(listing.name(at: index), in: directory)
+            try consider(listing, index, status, in: directory, isIncluded: isIncluded, nil)
         }
+    }
+
+    /// Goes on with an entry of the directory where the walk is, unless it is gone or excluded.
+    private func consider(
+        _ listing: DirectoryListing, _ index: Int, _ status: FileStatus?, in directory: Int32, isIncluded: Bool,
+        _ entry: ScanAhead.Entry?
+    ) throws {
+        let before = path.append(listing.bytes(at: index))
+        defer { path.truncate(to: before) }
+        guard let status else {
+            return notices.add("'/\(PathText.display(path.bytes))' vanished during the walk")
+        }
+        let isDirectory = status.kind == .directory
+        if options.exclude.match(path.bytes, isDirectory: isDirectory) { return }
+        let isWanted = isIncluded || options.include.match(path.bytes, isDirectory: isDirectory)
+        try consider(listing.name(at: index), directory, status, isIncluded: isWanted, entry)
     }
 
     private func visitFrames() throws {
