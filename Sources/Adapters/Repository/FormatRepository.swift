@@ -79,6 +79,8 @@ public struct FormatRepository: BundleRepository {
         }
     }
 
+    public func bucketLock() async throws -> BucketLock? { try await store.bucketLock() }
+
     public func descriptor() async throws -> RepositoryDescriptor {
         do {
             return try CanonicalJSON.decode(

@@ -61,11 +61,21 @@ public struct RepositorySettings: Sendable {
     /// `file:///path` or `s3://bucket/prefix`.
     public var store: String
     public var s3: S3Settings
+    public var access: RepositoryAccess
 
-    public init(store: String, s3: S3Settings = S3Settings()) {
+    public init(store: String, s3: S3Settings = S3Settings(), access: RepositoryAccess = .full) {
         self.store = store
         self.s3 = s3
+        self.access = access
     }
+}
+
+/// What the plan's credentials may do in the store.
+public enum RepositoryAccess: String, Sendable, Codable, CaseIterable {
+    /// Whatever a command needs.
+    case full
+    /// Put objects, and nothing else: a backup lists, reads and deletes nothing, and lives on what the host remembers.
+    case putOnly = "put-only"
 }
 
 /// How to reach an S3-compatible store; everything has the usual AWS default.
@@ -141,6 +151,8 @@ public struct SourceSettings: Sendable {
     /// Whether it belongs to its plan's recovery group, if there is one and the system can be frozen; else it is read
     /// meanwhile.
     public var freezes: Bool
+    /// What a drill asks the restored source, in the order of the document.
+    public var assertions: [DrillAssertion]
 
     /// Half a minute: a server that restarts is back by then.
     public static let standardRetryDelay = 30
@@ -148,7 +160,7 @@ public struct SourceSettings: Sendable {
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
         timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
-        plan: String = "", freezes: Bool = true
+        plan: String = "", freezes: Bool = true, assertions: [DrillAssertion] = []
     ) {
         self.plan = plan
         self.name = name
@@ -161,6 +173,7 @@ public struct SourceSettings: Sendable {
         self.retryDelay = retryDelay
         self.isIndex = isIndex
         self.freezes = freezes
+        self.assertions = assertions
     }
 }
 
