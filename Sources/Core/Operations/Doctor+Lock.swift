@@ -13,21 +13,34 @@ extension Doctor {
         guard let days = wanted?.days ?? found else { return checks }
         checks.append(Self.lockAgainstPolicy(days, plan.policy))
         if plan.keepsLocalBase { checks.append(Self.lockOfBases(days)) }
+        checks.append(
+            await deletionCheck(
+                repository, "these credentials may delete; locked versions stay, but bundles could be hidden"))
+        return checks
+    }
+
+    /// All that can be told of a repository that this host may only put into.
+    func putOnlyChecks(_ descriptor: RepositoryDescriptor, _ repository: any BundleRepository) async -> [Check] {
+        [
+            Check(
+                "access", .ok,
+                "put-only: repository \(descriptor.id) at \(repository.location), as this host remembers it; what is in it is "
+                    + "for another host to look at"),
+            await deletionCheck(repository, "these credentials may delete, although the plan only puts"),
+        ]
+    }
+
+    private func deletionCheck(_ repository: any BundleRepository, _ warning: String) async -> Check {
         do {
-            let canDelete = try await repository.canDelete()
-            checks.append(
-                canDelete
-                    ? Check(
-                        "deletion", .warning,
-                        "these credentials may delete; locked versions stay, but bundles could be hidden",
-                        remedy:
-                            "Take the right to delete from this host's key, and prune from another one with its own.")
-                    : Check("deletion", .ok, "these credentials may not delete"))
+            return try await repository.canDelete()
+                ? Check(
+                    "deletion", .warning, warning,
+                    remedy: "Take the right to delete from this host's key, and prune from another one with its own.")
+                : Check("deletion", .ok, "these credentials may not delete")
         } catch {
             let failure = Failure.wrapping(error)
-            checks.append(Check("deletion", .warning, "not found out: \(failure.summary)", remedy: failure.hint))
+            return Check("deletion", .warning, "not found out: \(failure.summary)", remedy: failure.hint)
         }
-        return checks
     }
 
     /// Whether the bucket does what the plan takes for granted, and the days of its own rule, if it has one.

@@ -40,6 +40,12 @@ struct ShowCommand: AsyncParsableCommand {
         try session.print(result, command: "show") { text(result, repository.location, now) }
     }
 
+    private func previous(_ manifest: Manifest) -> String {
+        if let previous = manifest.previous { return previous.id.text }
+        return manifest.access == .putOnly
+            ? "none: a chain begins here, made by a host that may only put and did not know an older bundle" : "none"
+    }
+
     private func text(_ result: Result, _ location: String, _ now: Timestamp) -> String {
         let manifest = result.manifest
         var lines = [
@@ -50,7 +56,7 @@ struct ShowCommand: AsyncParsableCommand {
             "state       \(manifest.state.rawValue)",
             "signature   good, by \(manifest.signer)",
             "recipients  \(manifest.recipients.joined(separator: ", "))",
-            "previous    \(manifest.previous?.id.text ?? "none")",
+            "previous    \(previous(manifest))",
         ]
         let proofs = ProofFormat.lines(result.proof, at: now)
         lines += (proofs.isEmpty ? ["nothing recorded; made with 'prove: \(manifest.proof.rawValue)'"] : proofs)
