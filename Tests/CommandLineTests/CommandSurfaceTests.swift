@@ -48,7 +48,7 @@ struct CommandSurfaceTests {
             "doctor",
             "diff", "list-runs", "prune", "hold", "release", "delete", "undelete", "config check", "config show",
             "schema", "completions", "timers show", "timers install", "timers remove", "notify test", "notify pending",
-            "notify flush", "notify check", "serve", "report",
+            "notify flush", "notify check", "serve", "report", "signers list", "signers add",
         ] { #expect(names.contains(name), "\(name) is not listed") }
         for command in commands {
             let name = command.joined(separator: " ")
@@ -88,7 +88,7 @@ struct CommandSurfaceTests {
             ("config show", ["config", "show"]), ("schema", ["schema"]), ("schema", ["schema", "files"]),
             ("completions", ["completions", "bash"]), ("hold", ["hold", ids[1], "--reason", "x"]),
             ("release", ["release", ids[1]]), ("prune", ["prune"]), ("list-runs", ["list-runs"]),
-            ("timers show", ["timers", "show"]),
+            ("timers show", ["timers", "show"]), ("signers list", ["signers"]),
             ("timers install", ["timers", "install", "--directory", site.folder("units")]),
             ("timers remove", ["timers", "remove", "--directory", site.folder("units")]),
             ("notify pending", ["notify", "pending"]), ("notify flush", ["notify", "flush"]),

@@ -27,13 +27,22 @@ struct PruneSite: Sendable {
     var plan: Plan
     private static let zero: Int64 = 1_790_000_000
 
-    static func make(_ place: Place = .directory, policy: RetentionPolicy = threeDays) async throws -> PruneSite {
+    /// Of a bucket: what plans say to reach it, and the variables that they refer to.
+    var bucket = ""
+    var environment: [String: String] = [:]
+
+    /// - Parameter lockDays: so long the objects of a bucket are locked; nil: it locks nothing.
+    static func make(
+        _ place: Place = .directory, policy: RetentionPolicy = threeDays, lockDays: Int? = nil
+    ) async throws -> PruneSite {
         let test = try await TestRepository.make()
         var plan = test.plan
         plan.policy = policy
         guard place == .seaweed else { return PruneSite(test: test, store: test.store, plan: plan) }
         let server = try await SeaweedFS.shared().plain
-        var settings = RepositorySettings(store: "s3://\(try server.makeBucket())/prod")
+        let bucket = try server.makeBucket(objectLock: lockDays != nil)
+        var settings = RepositorySettings(store: "s3://\(bucket)/prod")
+        settings.s3.objectLock = lockDays.map { (mode: "governance", days: $0) }
         settings.s3.endpoint = server.url
         settings.s3.region = server.region
         settings.s3.addressing = .path
@@ -44,7 +53,34 @@ struct PruneSite: Sendable {
             settings, secrets: GivenSecrets(values: ["KEY": server.accessKey, "SECRET": server.secretKey]))
         let repository = TestRepository.reader(store, StateDirectory(test.directory("state")), test.pair)
         _ = try await repository.initialize(plan: plan, at: Timestamp(seconds: zero))
-        return PruneSite(test: test, store: store, plan: plan)
+        return PruneSite(
+            test: test, store: store, plan: plan, bucket: bucket,
+            environment: ["KEY": server.accessKey, "SECRET": server.secretKey, "ENDPOINT": server.url])
+    }
+
+    /// The program, with a plan for this site's bucket.
+    func salvor(retention: String, s3: String? = nil) throws -> SalvorProcess {
+        try test.directory.write(
+            "plan.yaml",
+            """
+            plan: nightly
+            repository:
+              store: "s3://\(bucket)/prod"
+              s3:
+                endpoint: "\(environment["ENDPOINT"] ?? "")"
+                region: us-east-1
+                addressing: path
+                credentials: {access-key: env:KEY, secret-key: env:SECRET}
+                \(s3 ?? "")
+            encryption: {recipients: [\(test.pair.recipient)], signer: \(test.pair.signer)}
+            sources: [{name: db, adapter: files, paths: [/nowhere]}]
+            retention: \(retention)
+            """)
+        return SalvorProcess(
+            environment.merging([
+                "SALVOR_CONFIG": test.directory("plan.yaml"), "SALVOR_STATE_DIR": test.directory("state"),
+                "GNUPGHOME": test.pair.keys.home, "NO_COLOR": "1",
+            ]) { $1 })
     }
 
     /// Three days, two good ones at least, three days of grace.

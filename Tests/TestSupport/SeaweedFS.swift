@@ -12,6 +12,8 @@ public final class SeaweedFS: Sendable {
     public let tls: S3Endpoint
     /// A user who may read and list but not write.
     public let readOnly: (accessKey: String, secretKey: String)
+    /// A user who may put objects, and neither read, list nor delete.
+    public let putOnly: (accessKey: String, secretKey: String)
 
     /// Ends the server when it is closed, as the operating system does when this process ends.
     private let lifeline: FileHandle
@@ -36,14 +38,16 @@ public final class SeaweedFS: Sendable {
         directory = try TemporaryDirectory("weed")
         let certificates = try TestCertificates(in: directory.path)
         let ports = try LoopbackSocket.freePorts(11)
-        let secrets = (0..<2).map { _ in UUID().uuidString }
+        let secrets = (0..<3).map { _ in UUID().uuidString }
         readOnly = ("AKREADONLY", secrets[1])
+        putOnly = ("AKPUTONLY", secrets[2])
         plain = S3Endpoint(
             name: "SeaweedFS", url: "http://127.0.0.1:\(ports[0])", accessKey: "AKTEST", secretKey: secrets[0])
         tls = S3Endpoint(
             name: "SeaweedFS with TLS", url: "https://127.0.0.1:\(ports[1])", accessKey: "AKTEST",
             secretKey: secrets[0], caFile: certificates.caFile)
-        try directory.write("s3.json", Self.identities(administrator: secrets[0], reader: secrets[1]))
+        try directory.write(
+            "s3.json", Self.identities(administrator: secrets[0], reader: secrets[1], putter: secrets[2]))
         try FileManager.default.createDirectory(atPath: directory("data"), withIntermediateDirectories: true)
 
         let names = [
@@ -79,14 +83,22 @@ public final class SeaweedFS: Sendable {
         throw ShortCommand.Failed(description: "weed does not answer: \(log.suffix(2000))")
     }
 
-    private static func identities(administrator: String, reader: String) -> String {
+    /// As AWS has it: the action "Write" would let its bearer delete as well.
+    private static let putOnlyPolicy =
+        #""{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", "#
+        + #"\"Action\": [\"s3:PutObject\"], \"Resource\": [\"arn:aws:s3:::*\"]}]}""#
+
+    private static func identities(administrator: String, reader: String, putter: String) -> String {
         """
         {"identities": [
           {"name": "admin", "credentials": [{"accessKey": "AKTEST", "secretKey": "\(administrator)"}],
            "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
           {"name": "reader", "credentials": [{"accessKey": "AKREADONLY", "secretKey": "\(reader)"}],
-           "actions": ["Read", "List"]}
-        ]}
+           "actions": ["Read", "List"]},
+          {"name": "putter", "credentials": [{"accessKey": "AKPUTONLY", "secretKey": "\(putter)"}],
+           "policyNames": ["put-only"]}
+        ],
+        "policies": [{"name": "put-only", "content": \(putOnlyPolicy)}]}
         """
     }
 }

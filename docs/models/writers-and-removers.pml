@@ -9,21 +9,35 @@
  *   HOUR  from a mark to the removal at least an hour passes, from a writer's last look to its manifest less;
  *   KEPT  a writer believes that a mark was taken back only an hour later, and from a remover's last look to a removal less
  *         than that passes;
- *   DEAD  a writer that is nearly as old as what counts as dead does not commit.
- * Compile with -DNO_HOUR, -DNO_KEPT or -DNO_DEAD to see that each of them is needed: spin then finds a lost bundle;
- * -DTWO adds a second writer. scripts/check-models does all that.
+ *   DEAD  a writer that is nearly as old as what counts as dead does not commit;
+ *   YOUNG a remover leaves a base alone as long as a writer that may not look can still commit against it.
+ * and two that need no time:
+ *   LOOK  a writer looks at its base once more before its manifest;
+ *   ANEW  a remover looks once more at what refers to a bundle before it removes it.
+ * Compile with -DNO_HOUR, -DNO_KEPT, -DNO_DEAD, -DNO_LOOK or -DNO_ANEW, or -DBLIND -DNO_YOUNG, to see that each of them is
+ * needed: spin then finds a lost bundle.
+ *
+ * By itself one writer, two removers of ROUNDS looks each, and the operator. -DTWO adds a second writer; -DBLIND makes the
+ * first one a host that may only put, which neither looks nor sees marks; -DONE_REMOVER leaves one remover, -DNO_OPERATOR
+ * nobody but them. scripts/check-models does all that, and says what was checked.
  */
 #define WRITERS 2
 #define REMOVERS 2
+#ifndef ROUNDS
 #define ROUNDS 2
+#endif
 
 /* The base, as the store has it. */
 bool manifest = true, segments = true;
 /* The newest of its records is a mark. */
 bool marked = false;
+/* It was made by a run that may not look, so long ago that no other such run can still commit against it: not yet. */
+bool young = false;
 
 /* Writers: prefix in the store, bundle committed, with the base; between last look and manifest; too old to commit. */
 bool own[WRITERS], committed[WRITERS], uses[WRITERS], looked[WRITERS], old[WRITERS];
+/* A writer that may not look is under way with a base. */
+bool relies = false;
 /* Writers that were between look and manifest when the mark was made. */
 bool at_mark[WRITERS];
 /* Removers between their last look and the removal; those that were so when the mark was taken back. */
@@ -58,6 +72,12 @@ inline take_back() {
 #define KEPT_IS_RECENT ((at_kept[0] && removing[0]) || (at_kept[1] && removing[1]))
 #endif
 
+#ifdef NO_YOUNG
+#define IS_YOUNG false
+#else
+#define IS_YOUNG young
+#endif
+
 /* What a writer sees of the base, object by object: records, then the manifest, or the other way round. */
 #define LOOKS_FREE (!marked && !KEPT_IS_RECENT)
 
@@ -89,7 +109,9 @@ proctype writer(byte w) {
         free = LOOKS_FREE;
         there = manifest;
         if
+#ifndef NO_LOOK
         :: !there || !free -> goto failed
+#endif
         :: else
         fi
     :: else
@@ -98,6 +120,24 @@ proctype writer(byte w) {
 failed:
     looked[w] = false
 }
+
+/* A writer on a host that may only put: it knows what it made itself and how long ago, and nothing else. */
+proctype blind(byte w) {
+    atomic { uses[w] = young; relies = young };
+    own[w] = true;
+    /* Its age it knows by itself. */
+    atomic { looked[w] = !old[w] };
+    if
+    :: !looked[w] -> goto failed
+    :: else
+    fi;
+    committed[w] = true;
+failed:
+    atomic { looked[w] = false; relies = false }
+}
+
+/* Bases grow older than anything that could rely on them. */
+proctype time() { atomic { !relies -> young = false } }
 
 /* A writer grows old while nobody sees it between look and manifest: it would not have begun to look. */
 proctype age(byte w) {
@@ -118,7 +158,7 @@ proctype remover(byte r) {
         /* The records first: a mark that is seen is older than the listing that is decided on. */
         is_marked = marked;
         is_there = manifest;
-        is_used = (committed[0] && uses[0]) || (committed[1] && uses[1]);
+        is_used = IS_YOUNG || (committed[0] && uses[0]) || (committed[1] && uses[1]);
         if
         :: is_there && !is_used && !is_marked -> set_mark()
         :: is_there && is_used && is_marked -> take_back()
@@ -126,8 +166,10 @@ proctype remover(byte r) {
             /* The mark's hour; then everything is looked at anew. */
             HOUR_IS_OVER;
             removing[r] = true;
+#ifndef NO_ANEW
             is_marked = marked && HOUR_IS_OVER;
-            is_used = (committed[0] && uses[0]) || (committed[1] && uses[1]);
+            is_used = IS_YOUNG || (committed[0] && uses[0]) || (committed[1] && uses[1]);
+#endif
             if
             :: is_marked && !is_used -> manifest = false; segments = false
             :: else
@@ -166,13 +208,23 @@ proctype watch() {
 
 init {
     atomic {
+#ifdef BLIND
+        young = true;
+        run blind(0); run time();
+#else
         run writer(0);
+#endif
 #ifdef TWO
         run writer(1);
 #endif
         run age(0); run sweeper(0);
-        run remover(0); run remover(1);
+        run remover(0);
+#ifndef ONE_REMOVER
+        run remover(1);
+#endif
+#ifndef NO_OPERATOR
         run operator();
+#endif
         run watch()
     }
 }

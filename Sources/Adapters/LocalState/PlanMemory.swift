@@ -33,16 +33,19 @@ public struct PlanMemory: RetentionMemory {
         try directory.write(Self.note, Array(bundles.map { "\($0)\n" }.joined().utf8))
     }
 
-    public func lastRunFailure() throws -> String? {
+    public func lastRun() throws -> LastRun? {
         let history = RunHistoryFiles(root, plan: plan)
         // A run holds the plan's lock as long as it lives. Only looked at: taking it would turn away a run that begins now.
         if let begun = try history.begun(), begun.isWhole, !PlanLock.seemsHeld(root, plan: plan) {
-            return "the run of \(begun.started) on this host died before its end"
+            return LastRun(
+                started: begun.started, failure: "the run of \(begun.started) on this host died before its end")
         }
         // A run of some sources only says nothing about the plan's nights.
-        guard let last = try history.runs(.backup, newest: 100).last(where: \.isWhole), last.outcome != .ok else {
-            return nil
-        }
-        return "the last run on this host failed at \(last.finished) (\(last.failure?.code ?? last.outcome.rawValue))"
+        guard let last = try history.runs(.backup, newest: 100).last(where: \.isWhole) else { return nil }
+        guard last.outcome != .ok else { return LastRun(started: last.started, failure: nil) }
+        return LastRun(
+            started: last.started,
+            failure: "the last run on this host failed at \(last.finished) "
+                + "(\(last.failure?.code ?? last.outcome.rawValue))")
     }
 }

@@ -30,6 +30,25 @@ public struct PlanState: Sendable {
         }
     }
 
+    /// Whether this host committed a bundle while it could not look at the repository. Only such a bundle is spared long
+    /// enough by whoever removes to be a base without being looked at.
+    public func isBlind(_ bundle: BundleID) throws -> Bool {
+        try blindBundles().contains(bundle)
+    }
+
+    /// Notes that a bundle was committed so; those that are too old to be a base are forgotten.
+    public func noteBlind(_ bundle: BundleID) throws {
+        let kept = try blindBundles().filter {
+            bundle.started.seconds(since: $0.started) <= RebaseRule.maximumBaseAge
+        }
+        try directory.write("blind.txt", Array((kept + [bundle]).map { "\($0)\n" }.joined().utf8))
+    }
+
+    private func blindBundles() throws -> [BundleID] {
+        guard let bytes = try directory.read("blind.txt") else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { BundleID(String($0)) }
+    }
+
     /// Where the bases of the plan's streams are.
     public var bases: StateDirectory { directory.below("bases") }
 }

@@ -33,10 +33,10 @@ public enum StatusMetrics {
             perPlan(
                 "salvor_repository_up", "Whether the plan's repository answered.", entries, { $0.isReachable ? 1 : 0 }),
             perPlan("salvor_repository_bundles", "Bundles the plan has in its repository.", entries) {
-                $0.isReachable ? Double($0.bundles) : nil
+                $0.isSeen ? Double($0.bundles) : nil
             },
             perPlan("salvor_repository_stored_bytes", "Stored bytes of all of the plan's bundles.", entries) {
-                $0.isReachable ? Double($0.storedBytes) : nil
+                $0.isSeen ? Double($0.storedBytes) : nil
             },
             perPlan(
                 "salvor_repository_free_bytes", "Bytes the store can still take, if it tells.", entries,
@@ -106,7 +106,7 @@ public enum StatusMetrics {
         var proofs = MetricFamily(
             "salvor_proof_timestamp_seconds",
             "When any bundle of the plan was last proven at this level or a higher one; 0: never.")
-        for entry in entries where entry.isReachable {
+        for entry in entries where entry.isSeen {
             for level in ProofLevel.allCases {
                 let last = entry.lastProofs.first { $0.level == level }
                 proofs.add(

@@ -51,7 +51,8 @@ public enum ConfigPrinter {
         if let lock = s3.objectLock {
             pairs.append(("object-lock", mapping([("mode", text(lock.mode)), ("days", text(String(lock.days)))])))
         }
-        let store = [("store", text(settings.store))]
+        var store = [("store", text(settings.store))]
+        if settings.access != .full { store.append(("access", text(settings.access.rawValue))) }
         return mapping(pairs.isEmpty ? store : store + [("s3", mapping(pairs))])
     }
 

@@ -6,7 +6,7 @@ enum PlanKeys {
         "plan", "repository", "encryption", "sources", "consistency", "retention", "schedule", "objectives", "notify",
         "hooks", "local-base", "quiesce",
     ]
-    static let repository = ["store", "s3"]
+    static let repository = ["store", "s3", "access"]
     static let s3 = [
         "endpoint", "region", "addressing", "credentials", "ca-file", "proxy", "storage-class", "object-lock",
     ]

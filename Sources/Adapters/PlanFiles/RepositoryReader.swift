@@ -10,9 +10,14 @@ enum RepositoryReader {
         }
         let store = try reader.requiredString("store")
         let isBucket = try checkStore(store, reader)
-        guard let s3 = try reader.mapping("s3", allowed: PlanKeys.s3) else { return RepositorySettings(store: store) }
+        let access =
+            try reader.choice("access", of: RepositoryAccess.allCases.map(\.rawValue))
+            .flatMap(RepositoryAccess.init(rawValue:)) ?? .full
+        guard let s3 = try reader.mapping("s3", allowed: PlanKeys.s3) else {
+            return RepositorySettings(store: store, access: access)
+        }
         guard isBucket else { throw reader.failure("s3", "fits only a store that begins with s3://") }
-        return RepositorySettings(store: store, s3: try settings(s3))
+        return RepositorySettings(store: store, s3: try settings(s3), access: access)
     }
 
     /// Whether the store is a bucket.

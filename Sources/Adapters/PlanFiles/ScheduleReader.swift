@@ -12,7 +12,7 @@ enum ScheduleReader {
         guard let reader = try plan.mapping("schedule", allowed: PlanKeys.schedule) else { return nil }
         var validation: Schedule.Validation?
         if let own = try reader.mapping("validate", allowed: PlanKeys.scheduledValidation) {
-            let level = try own.choice("level", of: ProofLevel.allCases.map(\.rawValue))
+            let level = try own.choice("level", of: ProofLevel.validated.map(\.rawValue))
             let which = try own.choice("which", of: Schedule.Validation.Which.allCases.map(\.rawValue))
             validation = Schedule.Validation(
                 calendar: try calendar(own), level: level.flatMap(ProofLevel.init) ?? .checksum,

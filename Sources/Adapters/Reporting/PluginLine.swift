@@ -58,7 +58,7 @@ public struct PluginLine: Sendable, Equatable {
             data.append("'\(entry.plan) stored'=\(size.storedBytes)B;;;0")
             data.append("'\(entry.plan) duration'=\(size.seconds)s;;;0")
         }
-        if entry.isReachable { data.append("'\(entry.plan) bundles'=\(entry.bundles);;;0") }
+        if entry.isSeen { data.append("'\(entry.plan) bundles'=\(entry.bundles);;;0") }
         return data
     }
 

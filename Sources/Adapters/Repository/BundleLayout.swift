@@ -38,6 +38,17 @@ enum BundleLayout {
         "\(records(claim.kind.track, bundle))/\(claim.name).json"
     }
 
+    /// The folder of what is said of signers.
+    static let signers = "keys/signers/"
+
+    /// The key of what `voucher` says of a signer; its signature has `.sig` behind that.
+    static func signer(_ fingerprint: String, by voucher: String) -> String {
+        "\(signers)\(fingerprint)/\(voucher).json"
+    }
+
+    /// The key of a public key.
+    static func publicKey(_ fingerprint: String) -> String { "keys/\(fingerprint).gpg" }
+
     /// The key of an object of a bundle.
     static func key(_ bundle: BundleID, _ object: String) -> String { "\(bundle.folder)/\(object)" }
 }

@@ -11,7 +11,11 @@ extension FormatRepository {
         }
     }
 
-    public func remove(_ id: BundleID) async throws -> (left: Int, failure: Failure?) {
+    public func retention(of id: BundleID) async throws -> ObjectRetention? {
+        try await store.retention(of: BundleLayout.key(id, BundleLayout.manifest))
+    }
+
+    public func remove(_ id: BundleID) async throws -> StoreRemoval {
         let manifest = BundleLayout.key(id, BundleLayout.manifest)
         try await store.delete(manifest)
         // A bucket may answer "deleted" and keep it: then nothing else may go.
@@ -21,15 +25,19 @@ extension FormatRepository {
         return try await removeRest(id)
     }
 
-    public func removeUncommitted(_ id: BundleID) async throws -> (left: Int, failure: Failure?)? {
+    public func removeUncommitted(_ id: BundleID) async throws -> StoreRemoval? {
         guard try await store.size(of: BundleLayout.key(id, BundleLayout.manifest)) == nil else { return nil }
         return try await removeRest(id)
     }
 
-    /// Deletes everything below the folder, page by page. What the store refuses stays, and is counted.
-    private func removeRest(_ id: BundleID) async throws -> (left: Int, failure: Failure?) {
+    /// Deletes everything below the folder.
+    private func removeRest(_ id: BundleID) async throws -> StoreRemoval {
+        try await removeAll(try await store.list(id.folder + "/").map(\.key))
+    }
+
+    /// Deletes objects, some at a time. What the store refuses stays, and is counted.
+    func removeAll(_ keys: [String]) async throws -> StoreRemoval {
         let refusals = Refusals()
-        let keys = try await store.list(id.folder + "/").map(\.key)
         try await withThrowingTaskGroup(of: Void.self) { group in
             var rest = keys[...]
             func start() {
@@ -38,14 +46,17 @@ extension FormatRepository {
                     do {
                         try await store.delete(key)
                     } catch let failure as Failure where failure.code.isRefusal {
-                        await refusals.add(failure)
+                        await refusals.add(key, failure)
                     }
                 }
             }
             for _ in 0..<8 { start() }
             while try await group.next() != nil { start() }
         }
-        return (await refusals.count, await refusals.first)
+        guard let first = await refusals.first else { return StoreRemoval(left: 0, failure: nil) }
+        // Not told is as good as not known: that it was refused stands.
+        let lock = try? await store.retention(of: first.key)
+        return StoreRemoval(left: await refusals.count, failure: first.failure, lock: lock)
     }
 }
 
@@ -56,10 +67,10 @@ extension Failure.Code {
 
 private actor Refusals {
     private(set) var count = 0
-    private(set) var first: Failure?
+    private(set) var first: (key: String, failure: Failure)?
 
-    func add(_ failure: Failure) {
+    func add(_ key: String, _ failure: Failure) {
         count += 1
-        first = first ?? failure
+        first = first ?? (key, failure)
     }
 }

@@ -34,6 +34,9 @@ final class BundleWriterSession: BundleWriter {
             sliceSize: repository.sliceSize)
     }
 
+    /// Whether the run may not look at the repository.
+    var isBlind: Bool { repository.access == .putOnly }
+
     /// An imported bundle is never a base: tonight's data has nothing to do with it.
     var keepsLocalBase: Bool { plan.keepsLocalBase && run.origin == nil }
 
@@ -43,6 +46,10 @@ final class BundleWriterSession: BundleWriter {
 
     func discard(_ source: String) async {
         captured.withLock { $0.removeAll { $0.table.source == source } }
+        guard !isBlind else {
+            note("what a failed attempt stored stays until the bundle goes: this host may not delete")
+            return
+        }
         // What stays is overwritten or counts for nothing: only what the tables name is part of a bundle.
         do {
             for object in try await repository.store.list(BundleLayout.key(run.id, "\(source)/")) {
@@ -70,6 +77,12 @@ final class BundleWriterSession: BundleWriter {
                 taken: taken, storedBytes: storedBytes, lastDeltaBytes: lastDeltaBytes, at: run.id.started)
         else { return false }
         if let known = usableBases.withLock({ $0[bundle] }) { return known }
+        if isBlind {
+            // Whoever removes spares these for so long, and no others (docs/format.md).
+            let isSpared = try state.isBlind(bundle)
+            usableBases.withLock { $0[bundle] = isSpared }
+            return isSpared
+        }
         // The record first, as in checkBases.
         let isMarked = try await repository.isMarked(bundle, at: run.id.started)
         let isThere = try await repository.store.size(of: BundleLayout.key(bundle, BundleLayout.manifest)) != nil
@@ -92,11 +105,7 @@ final class BundleWriterSession: BundleWriter {
                     name: outcome.source.name, engine: report.engine, facts: report.facts,
                     restoreData: report.restoreData, notices: report.notices, position: report.position)
             }, streams: streams.map(\.contents))
-        guard finished.seconds(since: run.id.started) < Double(RetentionTimes.dead) - RetentionTimes.hour else {
-            throw Failure(
-                .sourceFailed, "the run took a week: what it stored may be taken for that of a dead one",
-                hint: "Give it a faster connection, or divide the plan's sources among several plans.")
-        }
+        try checkAge(finished, and: .zero)
         try await checkBases(table, at: finished)
         let objects = try await putTables(table, contents)
         if keysInUse.ephemeral != nil { try await prove(table, contents, objects) }
@@ -113,10 +122,12 @@ final class BundleWriterSession: BundleWriter {
         if looked.duration(to: .now) > repository.commitTime {
             // The host slept in between, longer than whoever removes waits.
             do {
+                try checkAge(finished, and: looked.duration(to: .now))
                 try await checkStillThere(table)
                 try await checkBases(table, at: finished)
             } catch {
-                try await repository.store.delete(key)
+                // Who may not delete can only say so; a validation finds what is missing.
+                if !isBlind { try await repository.store.delete(key) }
                 throw error
             }
         }
@@ -135,6 +146,10 @@ final class BundleWriterSession: BundleWriter {
     func abandon() async {
         forgetStreams()
         await keysInUse.destroy()
+        guard !isBlind else {
+            note("what \(run.id) stored stays until a prune removes it: this host may not delete")
+            return
+        }
         // The run has failed already; what cannot be removed now is an uncommitted prefix, which prune removes later.
         do {
             let objects = try await repository.store.list(run.id.folder + "/")
@@ -147,8 +162,19 @@ final class BundleWriterSession: BundleWriter {
         }
     }
 
+    /// A run that is as old as what counts as dead may have lost what it stored.
+    private func checkAge(_ finished: Timestamp, and more: Duration) throws {
+        let age = finished.seconds(since: run.id.started) + Double(more.components.seconds)
+        guard age < Double(RetentionTimes.dead) - RetentionTimes.hour else {
+            throw Failure(
+                .sourceFailed, "the run took a week: what it stored may be taken for that of a dead one",
+                hint: "Give it a faster connection, or divide the plan's sources among several plans.")
+        }
+    }
+
     /// A prune that took this run for dead removed what it stored: a run may last longer than anybody thought.
     private func checkStillThere(_ table: SegmentTable) async throws {
+        if isBlind { return }
         let listed = Set(try await repository.store.list(run.id.folder + "/").map(\.key))
         for segment in table.streams.flatMap(\.segments) {
             let key = BundleLayout.key(run.id, segment.object)
@@ -164,6 +190,8 @@ final class BundleWriterSession: BundleWriter {
     /// A base that went away while the run used it, or will, must not be committed against. A prune removes nothing
     /// within the hour after its mark, and looks for new bundles before it does: so there is time for the manifest.
     private func checkBases(_ table: SegmentTable, at now: Timestamp) async throws {
+        // Of what it made itself, whoever removes spares what is as young as this.
+        if isBlind { return }
         for base in Set(table.streams.compactMap(\.base)) {
             // The records first: the other way round, a removal fits in between whose mark is no longer seen.
             guard try await !repository.isMarked(base, at: now) else {
@@ -235,7 +263,8 @@ final class BundleWriterSession: BundleWriter {
             },
             tags: run.tags, comment: run.comment, previous: try await previous(), objects: objects,
             recipients: keysInUse.shared.recipients, signer: keysInUse.signer,
-            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin, group: group)
+            proof: keysInUse.ephemeral == nil ? .decode : .contents, origin: run.origin, group: group,
+            access: isBlind ? .putOnly : nil)
     }
 
     /// The plan's newest bundle in the store. What this host remembers must still be there: a chain that was cut is said
@@ -243,6 +272,12 @@ final class BundleWriterSession: BundleWriter {
     private func previous() async throws -> Manifest.Previous? {
         // An imported bundle takes its place by the time of its data, among what is there.
         let remembered = run.origin == nil ? try state.lastCommitted() : nil
+        if isBlind {
+            if remembered == nil {
+                note("this host does not know the plan's last bundle: a chain begins anew with \(run.id)")
+            }
+            return remembered
+        }
         let listed = try await repository.bundles(plan: plan.name).last { $0 < run.id }
         guard let listed else {
             if let remembered { note("the plan's last bundle \(remembered.id) is gone from the repository") }
@@ -320,6 +355,7 @@ final class BundleWriterSession: BundleWriter {
         guard run.origin == nil else { return }
         do {
             try state.setLastCommitted(link)
+            if isBlind { try state.noteBlind(link.id) }
             for stream in streams {
                 try stream.afterCommit()
             }

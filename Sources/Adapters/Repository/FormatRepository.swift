@@ -17,22 +17,29 @@ public struct FormatRepository: BundleRepository {
     let commitTime: Duration
     private let probe: @Sendable (any Store, Timestamp) async throws -> ProbeResult
     /// The signer the plan names; nil: whoever the descriptor names.
-    private let trustedSigner: String?
+    let trustedSigner: String?
+    /// What the store lets this host do.
+    let access: RepositoryAccess
+    /// Whom those whose signatures count vouch for.
+    let signerBook = SignerBook()
 
     /// - Parameters:
     ///   - trustedSigner: fingerprint of the only key whose signatures count; nil: the descriptor's signers.
+    ///   - access: with `putOnly`, what the host remembers stands for the repository.
     ///   - concurrency: segments worked on at once.
     ///   - sliceSize: raw bytes of a segment, at most 64 MiB: with the window they must fit zstd's 128 MiB.
     ///   - commitTime: from a run's last look at what it refers to, to its manifest: beyond that it looks again.
     ///   - probe: finds out what the store guarantees, at `initialize`.
     public init(
         store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
-        concurrency: Int, sliceSize: Int = 32 << 20, commitTime: Duration = .seconds(RetentionTimes.look),
+        access: RepositoryAccess = .full, concurrency: Int, sliceSize: Int = 32 << 20,
+        commitTime: Duration = .seconds(RetentionTimes.look),
         probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
     ) {
         self.store = store
         self.state = state
-        self.trustedSigner = trustedSigner
+        self.trustedSigner = trustedSigner?.uppercased()
+        self.access = access
         self.concurrency = max(1, concurrency)
         self.sliceSize = sliceSize
         self.commitTime = commitTime
@@ -66,6 +73,7 @@ public struct FormatRepository: BundleRepository {
         try await store.put("keys/\(signer).gpg", signerKey)
         // Last: a repository exists when its descriptor does.
         try await store.put(BundleLayout.descriptor, try CanonicalJSON.encode(descriptor), condition: .ifAbsent)
+        remember(descriptor, NoProgress())
         return descriptor
     }
 
@@ -82,7 +90,10 @@ public struct FormatRepository: BundleRepository {
         }
     }
 
+    public func bucketLock() async throws -> BucketLock? { try await store.bucketLock() }
+
     public func descriptor() async throws -> RepositoryDescriptor {
+        if access == .putOnly { return try remembered() }
         do {
             return try CanonicalJSON.decode(
                 RepositoryDescriptor.self, from: try await store.get(BundleLayout.descriptor),
@@ -153,6 +164,12 @@ public struct FormatRepository: BundleRepository {
         _ run: BundleRun, plan: Plan, progress: any ProgressListener
     ) async throws -> any BundleWriter {
         let descriptor = try await descriptor()
+        if access == .putOnly, plan.encryption.proof == .contents {
+            throw Failure(
+                .configuration, "'prove: contents' reads everything back, and the plan may only put",
+                hint: "Leave 'prove' out, and validate from a host that may read.")
+        }
+        remember(descriptor, progress)
         let keys = try await RunKeys.make(plan: plan, keyring: keyring, signers: descriptor.signers)
         let planState = PlanState(state, repository: descriptor.id, plan: plan.name)
         return BundleWriterSession(
@@ -180,29 +197,5 @@ public struct FormatRepository: BundleRepository {
 
     func sign(_ bytes: [UInt8], signer: String) async throws -> [UInt8] {
         try await KeyFailures.translating { try await Signer(signer, in: keyring).sign(bytes) }
-    }
-
-    /// Fingerprints of the keys whose signatures count here.
-    func trustedSigners() async throws -> [String] {
-        if let trustedSigner { [trustedSigner.uppercased()] } else { try await descriptor().signers }
-    }
-
-    /// The fingerprint of the key that signed `what`, which must be one that counts here.
-    func verify(_ bytes: [UInt8], _ signature: [UInt8], of what: String, _ distrust: String) async throws -> String {
-        let signer: String
-        do {
-            signer = try await SignatureVerifier(keyring).verify(bytes, signature: signature).signer
-        } catch let error as EncryptionError {
-            throw KeyFailures.verifying(error, what, distrust)
-        }
-        guard SignaturePacket.isCanonical(signature, over: bytes) else {
-            throw Failure(.signatureInvalid, "the signature of \(what) was changed, although it still verifies")
-        }
-        guard try await trustedSigners().contains(signer) else {
-            throw Failure(
-                .signatureInvalid, "\(what) is signed by \(signer), which this repository does not trust",
-                hint: "If that host is yours, name its key as the plan's 'encryption.signer'.")
-        }
-        return signer
     }
 }

@@ -34,6 +34,39 @@ extension FormatRepository: RunRecordRepository {
         }
     }
 
+    public func lastBackup(plan: String, at now: Timestamp) async throws -> RunRecord? {
+        let listing = RunListing(since: Timestamp(seconds: 0))
+        try await store.list("\(RunRecord.folder)/\(plan)/") { await listing.add($0) }
+        // A host whose clock is ahead says nothing about the present.
+        let latest = Timestamp(seconds: now.seconds + 300)
+        let newest = await listing.found.filter { $0.kind == .backup && $0.id.started <= latest }
+            .sorted { ($0.id.started, $0.key) > ($1.id.started, $1.key) }
+        // Runs of some sources only come between the nights, not by the hundred.
+        for claim in newest.prefix(100) {
+            guard case .success(let record) = try await believed(claim, plan), record.isWhole else { continue }
+            return record
+        }
+        return nil
+    }
+
+    public func removeRunRecords(
+        plan: String, before moment: Timestamp
+    ) async throws -> (removed: Int, rest: StoreRemoval) {
+        let listing = RunListing(since: Timestamp(seconds: 0))
+        try await store.list("\(RunRecord.folder)/\(plan)/") { await listing.add($0) }
+        let found = await listing.found.sorted { $0.id.started < $1.id.started }
+        var newest: [RunRecord.Kind: BundleID] = [:]
+        for claim in found { newest[claim.kind] = claim.id }
+        let old = found.filter { $0.id.started < moment && newest[$0.kind] != $0.id }
+        // The record first: a signature alone claims nothing.
+        let records = try await removeAll(old.map(\.key))
+        let signatures = try await removeAll(old.map { $0.key + ".sig" })
+        let rest = StoreRemoval(
+            left: records.left + signatures.left, failure: records.failure ?? signatures.failure,
+            lock: records.lock ?? signatures.lock)
+        return (old.count - records.left, rest)
+    }
+
     /// A record that does not count is an answer; a store that cannot be reached is not.
     private func believed(_ claim: RunListing.Claim, _ plan: String) async throws -> Result<RunRecord, Failure> {
         do {

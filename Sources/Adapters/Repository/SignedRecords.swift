@@ -11,6 +11,7 @@ protocol SignedRecord: Codable, Sendable, Equatable {
 extension ProofRecord: SignedRecord {}
 extension RetentionRecord: SignedRecord {}
 extension RunRecord: SignedRecord {}
+extension SignerRecord: SignedRecord {}
 
 extension FormatRepository {
     /// The record at `key`, signed by a key that counts here and by the one it names. What else it says, such as what it is
@@ -59,7 +60,7 @@ extension FormatRepository {
         _ record: Record, signer: String, in descriptor: RepositoryDescriptor, _ remedy: String,
         key: (Record) -> String
     ) async throws -> Record {
-        guard try await trustedSigners().contains(signer) else {
+        guard try await trusts(signer) else {
             throw Failure(
                 .keyUnusable, "the signing key here, \(signer), is none that this repository trusts",
                 hint: "\(remedy), or name this one as the plan's 'encryption.signer'.")
@@ -75,7 +76,9 @@ extension FormatRepository {
         do {
             try await store.put(key, bytes, condition: .ifAbsent)
         } catch let failure as Failure where failure.code == .conflict {
-            // Stored by an earlier attempt whose answer was lost: the same bytes, and the signature fits them.
+            // Stored by an earlier attempt whose answer was lost: the same bytes, and the signature fits them. Who may not
+            // look has to take it for that.
+            guard access != .putOnly else { return record }
             guard try await store.get(key) == bytes else { throw failure }
         }
         return record

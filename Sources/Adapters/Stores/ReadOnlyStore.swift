@@ -37,6 +37,10 @@ public struct ReadOnlyStore: Store {
 
     public func room() async throws -> UInt64? { try await base.room() }
 
+    public func retention(of key: String) async throws -> ObjectRetention? { try await base.retention(of: key) }
+
+    public func bucketLock() async throws -> BucketLock? { try await base.bucketLock() }
+
     /// Throws `storageDenied`.
     public func delete(_ key: String) async throws {
         throw refusal("deleting '\(key)'")

@@ -24,12 +24,14 @@ public enum StoreFactory {
     ) async throws -> any Store {
         switch try StoreLocation(settings.store) {
         case .directory(let path):
-            return DirectoryStore(path)
+            let store = DirectoryStore(path)
+            return settings.access == .putOnly ? PutOnlyStore(store) : store
         case .bucket(let bucket, let prefix):
             try TransferLibrary.requireUsableForStores()
             var options = options
             options.storageClass = settings.s3.storageClass
             options.objectLock = settings.s3.objectLock
+            options.isPutOnly = settings.access == .putOnly
             options.route = HTTPRequest.Route(
                 caFile: try readableCAFile(settings.s3.caFile),
                 proxy: settings.s3.proxy.map(HTTPRequest.Proxy.url) ?? .environment)
@@ -40,9 +42,10 @@ public enum StoreFactory {
                 addressing: settings.s3.addressing)
             let providers = try await providers(
                 settings.s3, secrets, profile, region: region, environment: environment)
-            return S3Store(
+            let store = S3Store(
                 location, credentials: CredentialsChain(providers, clock: options.clock),
                 client: HTTPClient(uploadLimit: uploadLimit.map(UploadLimit.init(bytesPerSecond:))), options: options)
+            return settings.access == .putOnly ? PutOnlyStore(store) : store
         }
     }
 

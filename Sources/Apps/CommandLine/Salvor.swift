@@ -26,7 +26,7 @@ struct Salvor: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, BackupCommand.self, ListCommand.self, ShowCommand.self, FindCommand.self,
             ValidateCommand.self, DrillCommand.self, RestoreCommand.self, SettleCommand.self, PruneCommand.self,
-            HoldCommand.self,
+            SignersCommand.self, HoldCommand.self,
             ReleaseCommand.self, DeleteCommand.self, UndeleteCommand.self, StatusCommand.self, DoctorCommand.self,
             ReportCommand.self, ServeCommand.self, ListRunsCommand.self, TimersCommand.self, NotifyCommand.self,
             DiffCommand.self, ExportCommand.self,

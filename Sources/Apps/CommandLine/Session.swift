@@ -90,6 +90,12 @@ struct Session: Sendable {
     /// The repository of a plan, with what retention needs of it.
     func retention(_ plan: Plan) async throws -> any RetentionRepository { try await format(plan) }
 
+    /// The repository of a plan, as a place to learn whose signatures count.
+    func signerRepository(_ plan: Plan) async throws -> any SignerRepository { try await format(plan) }
+
+    /// The repository of a plan, as something to tell other hosts about.
+    func handoverRepository(_ plan: Plan) async throws -> any HandoverRepository { try await format(plan) }
+
     /// The records of runs in the repository of a plan.
     func runRecords(_ plan: Plan) async throws -> any RunRecordRepository { try await format(plan) }
 
@@ -99,7 +105,7 @@ struct Session: Sendable {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
         return FormatRepository(
-            store: store, state: state, trustedSigner: plan.encryption.signer,
+            store: store, state: state, trustedSigner: plan.encryption.signer, access: plan.repository.access,
             concurrency: concurrency ?? ProcessInfo.processInfo.activeProcessorCount
         ) { store, _ in try await StoreProbe.run(store, clock: clock) }
     }

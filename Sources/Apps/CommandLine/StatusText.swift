@@ -62,6 +62,7 @@ enum StatusText {
     }
 
     private static func holdings(_ entry: Status.Entry) -> String {
+        if entry.access == .putOnly { return "put-only: what it holds is not known here" }
         let room = entry.freeBytes.map { ", \(ByteFormat.text($0)) free" } ?? ""
         return "\(entry.bundles) bundles, \(ByteFormat.text(entry.storedBytes)) stored\(room)"
     }

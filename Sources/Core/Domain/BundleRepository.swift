@@ -97,11 +97,16 @@ public struct SourceOutcome: Sendable {
     }
 }
 
-/// How far a bundle is proven (design: presence, checksum, contents).
+/// How far a bundle is proven.
 public enum ProofLevel: String, Sendable, Codable, CaseIterable {
     case presence
     case checksum
     case contents
+    /// Restored whole into engines that were thrown away, with every fact equal.
+    case drill
+
+    /// Those that a validation can be asked for.
+    public static let validated: [ProofLevel] = [.presence, .checksum, .contents]
 }
 
 /// What validating one bundle found.
@@ -237,6 +242,9 @@ public protocol BundleRepository: Sendable {
     /// Whether the credentials at hand may delete objects, found out by deleting one that is not there: nothing of the
     /// repository is touched, though a store that keeps versions may note that something was deleted.
     func canDelete() async throws -> Bool
+
+    /// Whether the store locks objects; nil: it knows no such thing.
+    func bucketLock() async throws -> BucketLock?
 
     /// Stored size of a bundle's objects by key, for `show`.
     func segmentTable(_ id: BundleID) async throws -> SegmentTable

@@ -10,4 +10,67 @@ public protocol DrillingAdapter: SourceAdapter {
     func inScratch<Result: Sendable>(
         _ restore: SourceRestore, folder: String, _ body: @escaping @Sendable (any SourceAdapter) async throws -> Result
     ) async throws -> Result
+
+    /// Asks what was restored, of the adapter that `inScratch` gives.
+    ///
+    /// - Parameter database: nil: the only one.
+    /// - Returns: the one value of the one row of the answer; nil: NULL.
+    /// - Throws: `Failure(.restoreBlocked)` when the system knows no such questions; what the engine says of a wrong one.
+    func answer(_ sql: String, database: String?, in restore: SourceRestore) async throws -> String?
+
+    /// How an operator's program finds what was restored: names and values for its environment.
+    func places(of restore: SourceRestore) -> [String: String]
+}
+
+extension DrillingAdapter {
+    public func answer(_ sql: String, database: String?, in restore: SourceRestore) async throws -> String? {
+        throw Failure(
+            .restoreBlocked, "source '\(restore.contents.name)' cannot be asked in SQL",
+            hint: "Ask it with 'command'.")
+    }
+
+    public func places(of restore: SourceRestore) -> [String: String] { [:] }
+}
+
+/// What an operator wants to hold of a restored source, asked in a drill.
+public struct DrillAssertion: Sendable, Equatable {
+    public var question: Question
+    /// Seconds that the answer may take.
+    public var timeLimit: Int
+
+    /// As long as the answer may take unless the plan says so.
+    public static let standardTimeLimit = 300
+
+    /// How it is asked.
+    public enum Question: Sendable, Equatable {
+        /// Must give one row with one true value. nil: the source's only database.
+        case sql(String, database: String?)
+        /// A program with its arguments, which must end with status 0.
+        case command([String])
+    }
+
+    public init(_ question: Question, timeLimit: Int = standardTimeLimit) {
+        self.question = question
+        self.timeLimit = timeLimit
+    }
+
+    /// For people, on one line.
+    public var text: String {
+        switch question {
+        case .sql(let text, nil): text
+        case .sql(let text, let database?): "\(text) [\(database)]"
+        case .command(let words): words.joined(separator: " ")
+        }
+    }
+}
+
+/// The kinds of questions a drill can ask of a system.
+public struct DrillQuestions: OptionSet, Sendable {
+    public let rawValue: Int
+
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// Programs that find what was restored by their environment.
+    public static let command = DrillQuestions(rawValue: 1)
+    public static let sql = DrillQuestions(rawValue: 2)
 }

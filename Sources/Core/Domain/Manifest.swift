@@ -34,6 +34,8 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var origin: Origin?
     /// How the sources that were frozen together relate; nil: each is of a moment of its own.
     public var group: RecoveryGroup?
+    /// What the run could do in the store: `.putOnly` when it could not look at the repository; nil: it did.
+    public var access: RepositoryAccess?
 
     /// Whether every source is in the bundle.
     public enum State: String, Codable, Sendable {
@@ -148,7 +150,8 @@ public struct Manifest: Codable, Sendable, Equatable {
         format: Int = currentFormat, id: BundleID, plan: String, host: String, tool: String, repository: String,
         started: Timestamp, finished: Timestamp, state: State, sources: [Source], tags: [String], comment: String,
         previous: Previous?, objects: [String: ObjectDigest], recipients: [String], signer: String,
-        proof: EncryptionSettings.Proof, origin: Origin? = nil, group: RecoveryGroup? = nil
+        proof: EncryptionSettings.Proof, origin: Origin? = nil, group: RecoveryGroup? = nil,
+        access: RepositoryAccess? = nil
     ) {
         self.format = format
         self.id = id
@@ -169,6 +172,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.proof = proof
         self.origin = origin
         self.group = group
+        self.access = access
     }
 
     /// Fingerprints of the keys that can decrypt the source of that name.

@@ -67,11 +67,21 @@ public struct RepositorySettings: Sendable {
     /// `file:///path` or `s3://bucket/prefix`.
     public var store: String
     public var s3: S3Settings
+    public var access: RepositoryAccess
 
-    public init(store: String, s3: S3Settings = S3Settings()) {
+    public init(store: String, s3: S3Settings = S3Settings(), access: RepositoryAccess = .full) {
         self.store = store
         self.s3 = s3
+        self.access = access
     }
+}
+
+/// What the plan's credentials may do in the store.
+public enum RepositoryAccess: String, Sendable, Codable, CaseIterable {
+    /// Whatever a command needs.
+    case full
+    /// Put objects, and nothing else: a backup lists, reads and deletes nothing, and lives on what the host remembers.
+    case putOnly = "put-only"
 }
 
 /// How to reach an S3-compatible store; everything has the usual AWS default.
@@ -149,6 +159,8 @@ public struct SourceSettings: Sendable {
     public var freezes: Bool
     /// Who can read what it stores, instead of the plan's recipients, in the same form; empty: those of the plan.
     public var recipients: [String]
+    /// What a drill asks the restored source, in the order of the document.
+    public var assertions: [DrillAssertion]
 
     /// Half a minute: a server that restarts is back by then.
     public static let standardRetryDelay = 30
@@ -156,7 +168,7 @@ public struct SourceSettings: Sendable {
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
         timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
-        plan: String = "", freezes: Bool = true, recipients: [String] = []
+        plan: String = "", freezes: Bool = true, recipients: [String] = [], assertions: [DrillAssertion] = []
     ) {
         self.plan = plan
         self.name = name
@@ -170,6 +182,7 @@ public struct SourceSettings: Sendable {
         self.isIndex = isIndex
         self.freezes = freezes
         self.recipients = recipients
+        self.assertions = assertions
     }
 }
 

@@ -10,6 +10,7 @@ extension ProofLevel: Comparable {
         case .presence: 0
         case .checksum: 1
         case .contents: 2
+        case .drill: 3
         }
     }
 }
@@ -25,7 +26,7 @@ public struct ProofRecord: Codable, Sendable, Equatable {
     public var level: ProofLevel
     /// When the validation began: everything was looked at then or later.
     public var at: Timestamp
-    /// `backup` (proof at birth) or `validate-backup`.
+    /// `backup` (proof at birth), `validate-backup` or `drill`.
     public var command: String
     public var host: String
     /// `salvor 0.1.0`.

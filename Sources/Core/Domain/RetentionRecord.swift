@@ -10,6 +10,9 @@ public enum RetentionTimes {
     public static let look = 1800.0
     /// After so long a run without a manifest counts as dead: longer than any backup takes.
     public static let dead = 7 * 86400
+    /// So long after its start a full may still serve as a base to runs that cannot look whether it is there: the age at
+    /// which bases are renewed, the time a run may take, and a day for clocks.
+    public static let blindBase = Int(RebaseRule.maximumBaseAge) + dead + 86400
 }
 
 /// What somebody, or a policy, decided about one bundle: an object of its own, signed like a manifest, never changed. The

@@ -45,13 +45,23 @@ public protocol RetentionRepository: BundleRepository {
     /// Removes a bundle: its manifest first, so that it is gone or whole at any moment, then the rest.
     ///
     /// - Throws: when the manifest could not be removed; the bundle is as it was then.
-    /// - Returns: the number of objects that are left, and why the first of them is.
-    func remove(_ id: BundleID) async throws -> (left: Int, failure: Failure?)
+    func remove(_ id: BundleID) async throws -> StoreRemoval
+
+    /// What keeps a bundle's manifest, the last of its objects, from being deleted; nil: nothing does, or nobody tells.
+    func retention(of id: BundleID) async throws -> ObjectRetention?
 
     /// Removes what lies below a bundle's folder if there is no manifest.
     ///
-    /// - Returns: as `remove`; nil when there is a manifest after all.
-    func removeUncommitted(_ id: BundleID) async throws -> (left: Int, failure: Failure?)?
+    /// - Returns: nil when there is a manifest after all.
+    func removeUncommitted(_ id: BundleID) async throws -> StoreRemoval?
+
+    /// The newest record, of any host, of a backup of the whole plan that began by `now`; nil: there is none that counts.
+    func lastBackup(plan: String, at now: Timestamp) async throws -> RunRecord?
+
+    /// Removes the records of runs that began before `moment`, but the newest of each kind.
+    ///
+    /// - Returns: how many went, and what is left of them.
+    func removeRunRecords(plan: String, before moment: Timestamp) async throws -> (removed: Int, rest: StoreRemoval)
 
     /// Fingerprints of the plan's and its sources' recipients today, whether or not their keys have expired.
     func recipients(of plan: Plan) async throws -> Set<String>
@@ -102,6 +112,28 @@ public protocol RetentionMemory: Sendable {
     func knownBundles() throws -> [BundleID]
     /// Notes the plan's bundles.
     func setKnownBundles(_ bundles: [BundleID]) throws
-    /// How the plan's last run on this host failed; nil: it did not, or nothing is known.
-    func lastRunFailure() throws -> String?
+    /// How the last backup of the whole plan on this host ended; nil: nothing is known.
+    func lastRun() throws -> LastRun?
+}
+
+/// How a backup of a whole plan ended.
+public struct LastRun: Sendable, Equatable {
+    public var started: Timestamp
+    /// How it failed, for people; nil: it did not.
+    public var failure: String?
+
+    public init(started: Timestamp, failure: String?) {
+        self.started = started
+        self.failure = failure
+    }
+
+    /// What a record of the repository says.
+    public init(_ record: RunRecord) {
+        started = record.started
+        failure =
+            record.outcome == .ok
+            ? nil
+            : "the last run, on host '\(record.host)', failed at \(record.finished) "
+                + "(\(record.failure?.code ?? record.outcome.rawValue))"
+    }
 }

@@ -28,11 +28,13 @@ public struct RunRecord: Codable, Sendable, Equatable {
     public var tool: String
     /// Fingerprint of the key that signed; empty until it is signed.
     public var signer: String
+    /// Of a prune: bundles whose time is over and that the store did not let go; nil: none.
+    public var retained: [RetainedBundle]?
 
     private enum CodingKeys: String, CodingKey {
         case format, repository, id, kind, started, finished, outcome, failure, bundle
         case isWhole = "whole"
-        case sources, rawBytes, storedBytes, host, tool, signer
+        case sources, rawBytes, storedBytes, host, tool, signer, retained
     }
 
     /// What was run.
@@ -100,16 +102,19 @@ public struct RunFindings: Sendable {
     public var sources: [RecordedSource]
     public var rawBytes: UInt64
     public var storedBytes: UInt64
+    /// Bundles that the store did not let go.
+    public var retained: [RetainedBundle]
 
     public init(
         bundle: BundleID? = nil, failure: Failure? = nil, sources: [RecordedSource] = [], rawBytes: UInt64 = 0,
-        storedBytes: UInt64 = 0
+        storedBytes: UInt64 = 0, retained: [RetainedBundle] = []
     ) {
         self.bundle = bundle
         self.failure = failure
         self.sources = sources
         self.rawBytes = rawBytes
         self.storedBytes = storedBytes
+        self.retained = retained
     }
 
     /// Of a backup: the bundle, the sources that are missing from it, and how often each was tried.
@@ -153,6 +158,21 @@ public struct RecordedFailure: Codable, Sendable, Equatable {
         self.code = code
         self.message = message
         self.hint = hint
+    }
+}
+
+/// A bundle that a prune could not remove.
+public struct RetainedBundle: Codable, Sendable, Equatable {
+    public var bundle: BundleID
+    /// When its lock ends; nil: nobody told, or there is no end.
+    public var until: Timestamp?
+    /// For people.
+    public var reason: String
+
+    public init(bundle: BundleID, until: Timestamp?, reason: String) {
+        self.bundle = bundle
+        self.until = until
+        self.reason = reason
     }
 }
 

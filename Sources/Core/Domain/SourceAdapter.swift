@@ -113,6 +113,8 @@ public protocol SourceAdapterFactory: Sendable {
     /// Whether such a source may be marked as a search index (`index: true`): a restore puts it in place in one step, and
     /// one command puts the old one back, so that it can be tried on the live system.
     var canBeIndex: Bool { get }
+    /// What a drill can ask such a source; empty: it cannot be drilled.
+    var drilling: DrillQuestions { get }
     /// A JSON Schema (draft 2020-12) object for the adapter's own settings.
     var settingsSchema: JSONValue { get }
     /// Reads the settings strictly and makes the adapter; reaches nothing yet.
@@ -121,4 +123,6 @@ public protocol SourceAdapterFactory: Sendable {
 
 extension SourceAdapterFactory {
     public var canBeIndex: Bool { false }
+
+    public var drilling: DrillQuestions { [] }
 }

@@ -38,6 +38,12 @@ public protocol Store: Sendable {
 
     /// Bytes that can still be written; nil: nobody knows.
     func room() async throws -> UInt64?
+
+    /// What keeps an object from being deleted; nil: nothing does, nobody tells, or the object is not there.
+    func retention(of key: String) async throws -> ObjectRetention?
+
+    /// Whether the store locks objects; nil: it knows no such thing.
+    func bucketLock() async throws -> BucketLock?
 }
 
 extension Store {
@@ -46,6 +52,12 @@ extension Store {
 
     /// Unknown.
     public func room() async throws -> UInt64? { nil }
+
+    /// Nothing.
+    public func retention(of key: String) async throws -> ObjectRetention? { nil }
+
+    /// No such thing.
+    public func bucketLock() async throws -> BucketLock? { nil }
 
     /// Reads a whole object into memory.
     public func get(_ key: String) async throws -> [UInt8] {

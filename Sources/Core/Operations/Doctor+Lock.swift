@@ -7,24 +7,81 @@ extension Doctor {
     private static let oldestBaseDays = 30
 
     func lockChecks(_ plan: Plan, _ repository: any BundleRepository) async -> [Check] {
-        guard let lock = plan.repository.s3.objectLock else { return [] }
-        var checks = [Self.lockAgainstPolicy(lock.days, plan.policy)]
-        if plan.keepsLocalBase { checks.append(Self.lockOfBases(lock.days)) }
+        let wanted = plan.repository.s3.objectLock
+        let (bucket, found) = await bucketCheck(wanted, repository)
+        var checks = [bucket].compactMap { $0 }
+        guard let days = wanted?.days ?? found else { return checks }
+        checks.append(Self.lockAgainstPolicy(days, plan.policy))
+        if plan.keepsLocalBase { checks.append(Self.lockOfBases(days)) }
+        checks.append(
+            await deletionCheck(
+                repository, "these credentials may delete; locked versions stay, but bundles could be hidden"))
+        return checks
+    }
+
+    /// All that can be told of a repository that this host may only put into.
+    func putOnlyChecks(_ descriptor: RepositoryDescriptor, _ repository: any BundleRepository) async -> [Check] {
+        [
+            Check(
+                "access", .ok,
+                "put-only: repository \(descriptor.id) at \(repository.location), as this host remembers it; what is in it is "
+                    + "for another host to look at"),
+            await deletionCheck(repository, "these credentials may delete, although the plan only puts"),
+        ]
+    }
+
+    private func deletionCheck(_ repository: any BundleRepository, _ warning: String) async -> Check {
         do {
-            let canDelete = try await repository.canDelete()
-            checks.append(
-                canDelete
-                    ? Check(
-                        "deletion", .warning,
-                        "these credentials may delete; locked versions stay, but bundles could be hidden",
-                        remedy:
-                            "Take the right to delete from this host's key, and prune from another one with its own.")
-                    : Check("deletion", .ok, "these credentials may not delete"))
+            return try await repository.canDelete()
+                ? Check(
+                    "deletion", .warning, warning,
+                    remedy: "Take the right to delete from this host's key, and prune from another one with its own.")
+                : Check("deletion", .ok, "these credentials may not delete")
         } catch {
             let failure = Failure.wrapping(error)
-            checks.append(Check("deletion", .warning, "not found out: \(failure.summary)", remedy: failure.hint))
+            return Check("deletion", .warning, "not found out: \(failure.summary)", remedy: failure.hint)
         }
-        return checks
+    }
+
+    /// Whether the bucket does what the plan takes for granted, and the days of its own rule, if it has one.
+    private func bucketCheck(
+        _ wanted: (mode: String, days: Int)?, _ repository: any BundleRepository
+    ) async -> (check: Check?, days: Int?) {
+        let name = "object lock of the bucket"
+        let lock: BucketLock
+        do {
+            guard let found = try await repository.bucketLock() else { return (nil, nil) }
+            lock = found
+        } catch {
+            let failure = Failure.wrapping(error)
+            return (Check(name, .warning, "not found out: \(failure.summary)", remedy: failure.hint), nil)
+        }
+        switch lock {
+        case .off where wanted != nil:
+            return (
+                Check(
+                    name, .failed, "it is off, while the plan asks for locked objects: the store refuses them",
+                    remedy:
+                        "Object lock is switched on when a bucket is made: make another, or leave 'object-lock' out.",
+                    code: .configuration), nil
+            )
+        case .off:
+            return (Check(name, .ok, "off: whoever may delete can remove bundles"), nil)
+        case .on(let mode, let days?):
+            return (Check(name, .ok, "on; new objects are locked for \(days) days (\(mode ?? "no mode"))"), days)
+        case .on where wanted != nil:
+            return (Check(name, .ok, "on"), nil)
+        case .on:
+            return (
+                Check(
+                    name, .warning, "on, but nothing is locked: the bucket has no rule, and the plan asks for no lock",
+                    remedy: "Say 'object-lock: {mode: compliance, days: 35}' in the plan's repository.s3."), nil
+            )
+        case .unknown(let reason):
+            // Where nobody asked for a lock, not knowing is no news.
+            guard wanted != nil else { return (nil, nil) }
+            return (Check(name, .warning, "not found out: \(reason)", remedy: "Ask with a key that may."), nil)
+        }
     }
 
     static func lockAgainstPolicy(_ days: Int, _ policy: RetentionPolicy?) -> Check {
@@ -33,7 +90,9 @@ extension Doctor {
         }
         let kept = term / 86_400
         guard days > kept else {
-            return Check("object lock", .ok, "\(days) of the \(kept) days that each bundle is kept at least")
+            let longest = policy.flatMap(longestTerm).map { $0 / 86_400 } ?? 0
+            let rest = longest > days ? "; what is kept for \(longest) days is not locked after that" : ""
+            return Check("object lock", .ok, "\(days) of the \(kept) days that each bundle is kept at least\(rest)")
         }
         return Check(
             "object lock", .warning,
@@ -68,6 +127,19 @@ extension Doctor {
             }
         }
         return [rules.within, finest].compactMap { $0 }.max()
+    }
+
+    /// Seconds that a bundle is kept at most by the policy's rules, as far as they say.
+    static func longestTerm(_ policy: RetentionPolicy) -> Int? {
+        ([policy.rules] + policy.tags.values).flatMap { rules in
+            [rules.within].compactMap { $0 }
+                + rules.periods.filter { $0.period != .last && $0.period != .hourly }.map { rule in
+                    switch rule.extent {
+                    case .count(let count): count * days(rule.period) * 86_400
+                    case .seconds(let seconds): seconds
+                    }
+                }
+        }.max()
     }
 
     private static func days(_ period: RetentionPeriod) -> Int {

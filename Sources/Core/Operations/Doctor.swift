@@ -66,6 +66,7 @@ public struct Doctor: Sendable {
     private func repositoryChecks(_ plan: Plan, _ repository: any BundleRepository) async -> [Check] {
         do {
             let descriptor = try await repository.descriptor()
+            if plan.repository.access == .putOnly { return await putOnlyChecks(descriptor, repository) }
             var checks = [Check("reachable", .ok, "repository \(descriptor.id) at \(repository.location)")]
             if let probe = descriptor.probe {
                 checks.append(

@@ -29,6 +29,9 @@ public struct NotificationCheck: Sendable {
         let now = clock.now()
         do {
             let descriptor = try await repository.descriptor()
+            guard plan.repository.access == .full else {
+                return await withoutLooking(plan, repository, history, certificates, descriptor.created)
+            }
             let manifests = try await repository.summaries(plan: plan.name).compactMap { summary -> Manifest? in
                 // What cannot be read is no good bundle; 'status' and validation tell of it.
                 if case .success(let manifest) = summary.manifest { manifest } else { nil }
@@ -46,6 +49,21 @@ public struct NotificationCheck: Sendable {
         } catch {
             return withoutRepository(plan, history: history, failure: Failure.wrapping(error))
         }
+    }
+
+    /// Of a plan that may only put: the host's own runs, and keys.
+    private func withoutLooking(
+        _ plan: Plan, _ repository: any BundleRepository, _ history: [RunRecord], _ certificates: [Check],
+        _ created: Timestamp
+    ) async -> Result {
+        let now = clock.now()
+        let lastGood = RunAssessment.lastGood(history)
+        let keys = await repository.keyChecks(plan: plan, at: now)
+        var assessment = Assessment()
+        judge(
+            Overdue.finding(plan: plan, lastGood: lastGood, waitingSince: created, now: now), .overdue, &assessment)
+        judge(KeyExpiry.finding(plan: plan, checks: keys + certificates, now: now), .keys, &assessment)
+        return Result(assessment: assessment, lastGood: lastGood)
     }
 
     /// What the host's own memory tells when the repository cannot be looked at.

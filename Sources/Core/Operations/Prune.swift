@@ -181,27 +181,53 @@ public struct Prune: Sendable {
                 retain(&report.bundles[index], "\(user), which refers to it, is still there")
                 continue
             }
+            // A bucket with versions would say that a locked object is gone, and only hide it: so nobody asks before its time.
+            if let lock = try await lock(of: id) {
+                retain(&report.bundles[index], lock.text, lock)
+                continue
+            }
             do {
                 let outcome = try await repository.remove(id)
                 remaining.remove(id)
                 report.bundles[index].state = .removed
-                if let failure = outcome.failure {
-                    report.leftovers.append(
-                        .init(
-                            bundle: id, state: .retained,
-                            retained: "\(outcome.left) objects are left: \(failure.summary)"))
+                if outcome.failure != nil {
+                    var leftover = PruneReport.Leftover(bundle: id, state: .retained)
+                    leftover.take(outcome, at: clock.now())
+                    report.leftovers.append(leftover)
                 }
             } catch let failure as Failure where failure.code == .storageDenied || failure.code == .storageFailed {
-                retain(&report.bundles[index], failure.summary)
+                retain(
+                    &report.bundles[index],
+                    failure.summary + expectedLock(request.plan, snapshot.manifests[id]?.manifest))
             }
         }
         try memory.setKnownBundles(remaining.sorted())
         return snapshot
     }
 
-    private func retain(_ entry: inout PruneReport.Entry, _ reason: String) {
+    private func retain(_ entry: inout PruneReport.Entry, _ reason: String, _ lock: ObjectRetention? = nil) {
         entry.state = .retained
         entry.retained = reason
+        entry.lock = lock
+    }
+
+    /// The lock that is on a bundle now; nil: none, or none that anybody may know of.
+    private func lock(of id: BundleID) async throws -> ObjectRetention? {
+        do {
+            guard let lock = try await repository.retention(of: id) else { return nil }
+            return lock.isLocked(at: clock.now()) ? lock : nil
+        } catch let failure as Failure where failure.code == .storageDenied || failure.code == .storageFailed {
+            // Deleting is another right than knowing.
+            return nil
+        }
+    }
+
+    /// What the plan says of locks, where the store says nothing.
+    private func expectedLock(_ plan: Plan, _ manifest: Manifest?) -> String {
+        guard let lock = plan.repository.s3.objectLock, let manifest else { return "" }
+        let until = manifest.finished.adding(lock.days * 86400)
+        return until > clock.now()
+            ? "; by the plan's object-lock of \(lock.days) days it is locked until about \(until)" : ""
     }
 
     /// Removes what dead runs and unfinished removals left.
@@ -212,10 +238,7 @@ public struct Prune: Sendable {
                 report.leftovers[index].state = .kept
                 continue
             }
-            report.leftovers[index].state = outcome.left == 0 ? .removed : .retained
-            report.leftovers[index].retained = outcome.failure.map {
-                "\(outcome.left) objects are left: \($0.summary)"
-            }
+            report.leftovers[index].take(outcome, at: clock.now())
         }
     }
 }

@@ -40,15 +40,21 @@ struct PruneChecks: Sendable {
                     "Look at it with 'salvor validate-backup'; 'salvor delete ID' gives it up."))
         }
         guard decisions.contains(where: { $0.action == .remove }) else { return blockers }
-        if let failure = try lastRunFailure(snapshot) {
+        if let failure = try await lastRunFailure(snapshot) {
             blockers.append(
                 .init("last-run-failed", failure, "Make a good bundle first: 'salvor backup \(plan.name)'."))
         }
         return blockers + (try await survivors(snapshot, decisions))
     }
 
-    private func lastRunFailure(_ snapshot: RetentionSnapshot) throws -> String? {
-        if let failure = try memory.lastRunFailure() { return failure }
+    /// The plan may be backed up by another host than the one that prunes: the younger of the last run here and the last one
+    /// that any host recorded counts.
+    private func lastRunFailure(_ snapshot: RetentionSnapshot) async throws -> String? {
+        let own = try memory.lastRun()
+        let recorded = try await repository.lastBackup(plan: plan.name, at: snapshot.at).map { LastRun($0) }
+        // Of one's own run, what is remembered here is as young as its record.
+        let last = [recorded, own].compactMap { $0 }.max { $0.started < $1.started }
+        if let failure = last?.failure { return failure }
         let newest = snapshot.bundles.last { !$0.isImported && $0.deletion == nil && $0.isReadable }
         guard let newest, snapshot.manifests[newest.id]?.manifest.state == .partial else { return nil }
         return "the plan's last bundle \(newest.id) is partial"

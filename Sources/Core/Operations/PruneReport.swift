@@ -29,6 +29,8 @@ public struct PruneReport: Sendable, Codable, Equatable {
         public var storedBytes: UInt64?
         /// Why it is still there, of a retained one.
         public var retained: String?
+        /// What locks it, of a retained one, as far as the store tells.
+        public var lock: ObjectRetention?
     }
 
     /// Where a bundle is on its way.
@@ -52,6 +54,16 @@ public struct PruneReport: Sendable, Codable, Equatable {
         /// When it counts as dead; nil: it is the rest of a removed bundle.
         public var due: Timestamp?
         public var retained: String?
+        public var lock: ObjectRetention?
+
+        /// What became of it.
+        mutating func take(_ removal: StoreRemoval, at now: Timestamp) {
+            state = removal.left == 0 ? .removed : .retained
+            lock = removal.lock.flatMap { $0.isLocked(at: now) ? $0 : nil }
+            retained = removal.failure.map {
+                "\(removal.left) objects are left: \(lock?.text ?? $0.summary)"
+            }
+        }
     }
 
     /// Why nothing is removed.
@@ -76,5 +88,18 @@ public struct PruneReport: Sendable, Codable, Equatable {
     /// Whether the store refused to let something go.
     public var hasRetained: Bool {
         bundles.contains { $0.state == .retained } || leftovers.contains { $0.state == .retained }
+    }
+
+    /// Whether it refused something that is not known to be locked: a missing right, for example.
+    public var hasRefused: Bool {
+        bundles.contains { $0.state == .retained && $0.lock == nil }
+            || leftovers.contains { $0.state == .retained && $0.lock == nil }
+    }
+
+    /// For the record of the run: the bundles that are still there although their time is over.
+    public var retained: [RetainedBundle] {
+        bundles.filter { $0.state == .retained }.map {
+            RetainedBundle(bundle: $0.decision.bundle, until: $0.lock?.until, reason: $0.retained ?? "")
+        }
     }
 }

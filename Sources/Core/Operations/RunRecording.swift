@@ -126,5 +126,6 @@ extension RunRecord {
         sources = findings.sources
         rawBytes = findings.rawBytes
         storedBytes = findings.storedBytes
+        retained = findings.retained.isEmpty ? nil : findings.retained
     }
 }

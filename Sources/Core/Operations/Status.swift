@@ -31,13 +31,10 @@ public struct Status: Sendable {
                 entry.problems.append(Failure.wrapping(error).summary)
             }
         }
-        do {
-            let holdings = try await AnswerLimit.run(limit, "the repository of plan '\(plan.name)'") {
-                try await Holdings.read(plan, try await repository(), at: now)
-            }
-            entry.take(holdings, plan)
-        } catch {
-            entry.problems.insert(Failure.wrapping(error).summary, at: 0)
+        if plan.repository.access == .putOnly {
+            await entry.takeMemory(of: plan, repository)
+        } else {
+            await entry.takeHoldings(of: plan, limit, repository)
         }
         entry.judgeAge()
         entry.judgeRuns()
@@ -47,6 +44,38 @@ public struct Status: Sendable {
 }
 
 extension Status.Entry {
+    /// What the repository shows.
+    fileprivate mutating func takeHoldings(
+        of plan: Plan, _ limit: Duration?, _ repository: @escaping @Sendable () async throws -> any BundleRepository
+    ) async {
+        let now = at
+        do {
+            let holdings = try await AnswerLimit.run(limit, "the repository of plan '\(plan.name)'") {
+                try await Holdings.read(plan, try await repository(), at: now)
+            }
+            take(holdings, plan)
+        } catch {
+            problems.insert(Failure.wrapping(error).summary, at: 0)
+        }
+    }
+
+    /// A host that may only put knows its own runs: the last one that put a bundle reached the repository.
+    fileprivate mutating func takeMemory(
+        of plan: Plan, _ repository: @escaping @Sendable () async throws -> any BundleRepository
+    ) async {
+        do {
+            let repository = try await repository()
+            _ = try await repository.descriptor()
+            keys = await repository.keyExpiries(plan: plan)
+            last = try await repository.lastCommitted(plan: plan.name)
+            isReachable = [.ok, .partial].contains(lastRun(.backup)?.outcome)
+            warnings.append("what the repository holds is for another host to look at: this one may only put")
+            if lastGood == nil { problems.append("no complete bundle was made here yet") }
+        } catch {
+            problems.insert(Failure.wrapping(error).summary, at: 0)
+        }
+    }
+
     /// As many runs are looked through.
     private static let reach = 50
 

@@ -10,6 +10,8 @@ extension Status {
         public var at: Timestamp
         /// Whether the repository answered; otherwise everything about bundles is what this host remembers of its runs.
         public var isReachable: Bool
+        /// `putOnly` when the plan may not look at the repository: then likewise; nil: it may.
+        public var access: RepositoryAccess?
         /// The newest complete bundle.
         public var lastGood: BundleID?
         /// Its age in seconds.
@@ -46,10 +48,13 @@ extension Status {
         /// Why an operator should look; empty: all is well.
         public var problems: [String]
 
+        /// Whether anybody looked at what the repository holds.
+        public var isSeen: Bool { isReachable && access != .putOnly }
+
         private enum CodingKeys: String, CodingKey {
             case plan, repository, at, lastGood, ageSeconds, last, objectiveSeconds, bundles, storedBytes, size
             case freeBytes, proof, lastProofs, sources, lastRuns, nextRun, lastDrill, drillEverySeconds, keys
-            case pendingRecords, warnings, problems
+            case pendingRecords, warnings, problems, access
             case isReachable = "reachable"
         }
 
@@ -59,6 +64,7 @@ extension Status {
             repository = plan.repository.store
             at = now
             isReachable = false
+            access = plan.repository.access == .full ? nil : plan.repository.access
             objectiveSeconds = plan.objectives.recoveryPoint
             bundles = 0
             storedBytes = 0

@@ -59,6 +59,9 @@ private struct Deciding {
     private mutating func keepBySelf(_ index: Int) {
         let bundle = bundles[index]
         if let hold = bundle.hold { keep(index, "hold", "held: \(hold)") }
+        if let until = bundle.sparedUntil, until > now {
+            keep(index, "base", "until \(until) runs that may only put can still refer to it")
+        }
         if bundle.deletion != nil { return }
         if !bundle.isReadable {
             keep(index, "unreadable", "its manifest does not count: look at it, then delete it by its id")

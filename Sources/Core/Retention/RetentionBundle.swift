@@ -22,11 +22,14 @@ public struct RetentionBundle: Sendable {
     public var deletion: String?
     /// Whether its manifest could be read and its signature counts.
     public var isReadable: Bool
+    /// Until when runs that may not look at the repository can commit against it without anybody seeing that before; nil:
+    /// there are no such runs.
+    public var sparedUntil: Timestamp?
 
     public init(
         id: BundleID, at: Timestamp? = nil, isComplete: Bool = true, isImported: Bool = false, tags: [String] = [],
         bases: [BundleID] = [], proven: ProofLevel? = nil, hasProblems: Bool = false, hold: String? = nil,
-        deletion: String? = nil, isReadable: Bool = true
+        deletion: String? = nil, isReadable: Bool = true, sparedUntil: Timestamp? = nil
     ) {
         self.id = id
         self.at = at ?? id.started
@@ -39,6 +42,7 @@ public struct RetentionBundle: Sendable {
         self.hold = hold
         self.deletion = deletion
         self.isReadable = isReadable
+        self.sparedUntil = sparedUntil
     }
 
     /// What a manifest says of a bundle.
@@ -47,6 +51,9 @@ public struct RetentionBundle: Sendable {
             id: manifest.id, at: manifest.origin?.imported, isComplete: manifest.state == .complete,
             isImported: manifest.origin != nil, tags: manifest.tags,
             bases: Array(Set(manifest.sources.flatMap(\.streams).compactMap(\.base))).sorted())
+        if manifest.access == .putOnly, manifest.sources.flatMap(\.streams).contains(where: { $0.storage == .full }) {
+            sparedUntil = Timestamp(seconds: manifest.started.seconds + Int64(RetentionTimes.blindBase))
+        }
     }
 }
 

@@ -89,6 +89,13 @@ public struct PublicKey: Sendable, Hashable {
         try checkUsable(.keyCannotSign(fingerprint)) { $0.canSign && $0.hasSecret }
     }
 
+    /// Whether somebody who has its secret part can sign with it today.
+    ///
+    /// - Throws: `EncryptionError` with the reason why not.
+    public func checkSigns() throws(EncryptionError) {
+        try checkUsable(.keyCannotSign(fingerprint)) { $0.canSign }
+    }
+
     /// Whether the secret of a part that encrypts is at hand.
     public var canDecrypt: Bool { parts.contains { $0.canEncrypt && $0.hasSecret } }
 

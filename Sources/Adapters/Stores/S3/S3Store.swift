@@ -24,6 +24,9 @@ public struct S3Store: Store {
         public var storageClass: String?
         /// How long no version of an object may be deleted. Objects under `probe/` are never locked.
         public var objectLock: (mode: String, days: Int)?
+        /// Whether the key may put and nothing else: then no outcome can be looked into. An object that is in the way of a
+        /// repeated conditional write is taken for the earlier attempt's, since nobody else makes objects of these names.
+        public var isPutOnly = false
         public var route = HTTPRequest.Route()
         public var retry = RetryPolicy()
         public var connectSeconds = 20.0
@@ -60,17 +63,25 @@ public struct S3Store: Store {
             call, accepting: [412],
             between: {
                 // An attempt may have taken effect: the bytes need not go over the line again if they are there.
-                try await isStored(key, count: body.count, sha256) ? HTTPResponse(status: 200) : nil
+                guard !options.isPutOnly else { return nil }
+                return try await isStored(key, count: body.count, sha256) ? HTTPResponse(status: 200) : nil
             })
         bucketWasSeen.value.store(true, ordering: .relaxed)
         guard outcome.response.status == 412 else { return }
         // If an earlier attempt of ours took effect, the object that is in the way is our own.
-        if outcome.isRepeated, try await holds(key, sha256) { return }
+        if outcome.isRepeated {
+            guard !options.isPutOnly else { return }
+            if try await holds(key, sha256) { return }
+        }
         throw Failure(.conflict, "'\(key)' already exists in \(location)")
     }
 
     private func putHeaders(_ key: String, _ sha256: SHA256Digest) -> [(name: String, value: String)] {
-        var headers = [(name: "x-amz-checksum-sha256", value: Data(sha256.bytes).base64EncodedString())]
+        // Some stores take a checksum for one, as locked objects need it, only when its algorithm is named as well.
+        var headers = [
+            (name: "x-amz-checksum-sha256", value: Data(sha256.bytes).base64EncodedString()),
+            (name: "x-amz-sdk-checksum-algorithm", value: "SHA256"),
+        ]
         if let storageClass = options.storageClass {
             headers.append((name: "x-amz-storage-class", value: storageClass))
         }

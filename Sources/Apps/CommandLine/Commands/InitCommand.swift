@@ -21,6 +21,10 @@ struct InitCommand: AsyncParsableCommand {
             a recovery sheet go to --recovery-directory. Move that folder off this host: who has it can read the backups, \
             and without it nobody can.
 
+            A host whose plan says 'access: put-only' can read nothing of the repository: it is told. --hand-over writes what \
+            it has to know into a file (no secret), making the repository first if there is none; run it where the plan and \
+            its credentials may read. --accept, there, remembers what such a file says.
+
             With --from, salvor only writes a plan to change: one of the examples below, into the folder 'plans' of the \
             configuration (or to the file that --config names, when there is none). It holds references to secrets, never \
             secrets.
@@ -30,6 +34,8 @@ struct InitCommand: AsyncParsableCommand {
               salvor init --from postgresql-generations
               salvor config check
               salvor init --generate-keys --recovery-directory /media/usb/salvor-recovery
+              salvor init --hand-over repository.json     (with all rights)
+              salvor init --accept repository.json        (on the host that may only put)
             """)
 
     @OptionGroup var global: GlobalOptions
@@ -42,6 +48,13 @@ struct InitCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Where the private part of a new recipient's key goes.", valueName: "folder"))
     var recoveryDirectory: String?
+
+    @Option(
+        help: ArgumentHelp("Write what a host that may only put has to know of the repository.", valueName: "file"))
+    var handOver: String?
+
+    @Option(help: ArgumentHelp("Remember here what --hand-over wrote elsewhere.", valueName: "file"))
+    var accept: String?
 
     @Option(
         name: .customLong("from"),
@@ -64,10 +77,20 @@ struct InitCommand: AsyncParsableCommand {
         var generated: [GeneratedKeys.Made]
     }
 
+    func validate() throws {
+        if accept != nil, handOver != nil || generateKeys {
+            throw ValidationError("--accept stands alone.")
+        }
+    }
+
     func run() async throws {
         if let stack { return try await start(from: stack) }
         let session = try Session(global)
         let plan = try session.plan(plan)
+        if let accept { return try await Handing.accept(accept, plan, session) }
+        if let handOver, try await Handing.isMade(plan, session) {
+            return try await Handing.write(handOver, plan, session)
+        }
         var made: [GeneratedKeys.Made] = []
         if generateKeys {
             made = try await GeneratedKeys(plan: plan, recoveryDirectory: recoveryDirectory, host: session.host).make()
@@ -76,6 +99,7 @@ struct InitCommand: AsyncParsableCommand {
         if let folder = plan.repository.store.droppingPrefix("file://") { try StateDirectory(folder).create() }
         let repository = try await session.repository(plan)
         let descriptor = try await repository.initialize(plan: plan, at: session.clock.now())
+        if let handOver { try await Handing.write(handOver, plan, session, isQuiet: true) }
         let result = Result(repository: repository.location, descriptor: descriptor, generated: made)
         try session.print(result, command: "init") {
             var lines = made.map { "made \($0.role) key \($0.fingerprint) (\($0.files.joined(separator: ", ")))" }

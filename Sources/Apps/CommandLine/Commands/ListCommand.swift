@@ -19,6 +19,9 @@ struct ListCommand: AsyncParsableCommand {
     @Argument(help: "The plan; none: every plan.")
     var plan: String?
 
+    @Flag(name: .customLong("all"), help: "Bundles of every plan in the repository, those of other hosts included.")
+    var all = false
+
     @Option(help: "Only the newest this many.")
     var last: Int?
 
@@ -38,10 +41,15 @@ struct ListCommand: AsyncParsableCommand {
         guard !plans.isEmpty else { throw Failure(.planNotFound, "there is no plan") }
         let now = session.clock.now()
         var found: [(summary: BundleSummary, repository: any BundleRepository)] = []
+        var locations: Set<String> = []
         for plan in plans {
             let repository = try await session.repository(plan)
             _ = try await repository.descriptor()
-            for summary in try await repository.summaries(plan: plan.name) { found.append((summary, repository)) }
+            // Several plans may be in one repository.
+            if all, !locations.insert(repository.location).inserted { continue }
+            for summary in try await repository.summaries(plan: all ? nil : plan.name) {
+                found.append((summary, repository))
+            }
         }
         found.sort { $0.summary.id < $1.summary.id }
         if let last { found = Array(found.suffix(max(0, last))) }

@@ -98,6 +98,9 @@ struct ListRunsCommand: AsyncParsableCommand {
             }
             lines.append(table.text())
             for run in result.runs {
+                for kept in run.retained ?? [] {
+                    lines.append("\(run.id): \(kept.bundle) is still there: \(PrintableText.of(kept.reason))")
+                }
                 guard let failure = run.failure else { continue }
                 lines.append("\(run.id) (\(failure.code)): \(PrintableText.of(failure.message))")
             }

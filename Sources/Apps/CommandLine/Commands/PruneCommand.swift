@@ -17,8 +17,9 @@ struct PruneCommand: AsyncParsableCommand {
             Nothing is removed, and the exit status is 4, when the plan's last run failed, when too few good bundles would stay \
             or nobody could decrypt them, when a manifest cannot be trusted, or when the store lists less than before.
 
-            Where the store refuses to delete (object lock, missing right), the bundle is retained, whole; the exit status is \
-            7, or 0 when the plan says that its bucket has an object lock.
+            A bundle that an object lock keeps is retained, whole, and the table says until when; nobody asks the store to \
+            delete it before. Where the store refuses without saying that there is a lock (a missing right), the exit status \
+            is 7, or 0 when the plan says that its bucket has an object lock.
 
               salvor prune                     what would be removed, and why
               salvor prune nightly --apply     mark, and remove what was marked before
@@ -64,7 +65,7 @@ struct PruneCommand: AsyncParsableCommand {
         if let first = refused.first {
             return Failure(.pruneRefused, "nothing was removed: \(first.text)", hint: first.remedy)
         }
-        guard let report = reports.first(where: { $0.hasRetained && !locked.contains($0.plan) }) else { return nil }
+        guard let report = reports.first(where: { $0.hasRefused && !locked.contains($0.plan) }) else { return nil }
         return Failure(
             .storageDenied, "the store did not let go of everything that plan '\(report.plan)' keeps no longer",
             hint:
@@ -79,7 +80,8 @@ struct PruneCommand: AsyncParsableCommand {
             session.record(.prune, plan), plan: plan, repository: { try await session.runRecords(plan) },
             findings: { report in
                 RunFindings(
-                    failure: report.blockers.first.map { Failure(.pruneRefused, $0.text, hint: $0.remedy) })
+                    failure: report.blockers.first.map { Failure(.pruneRefused, $0.text, hint: $0.remedy) },
+                    retained: report.retained)
             }
         ) { try await decide(plan, session) }
         withExtendedLifetime(lock) {}

@@ -45,6 +45,12 @@ struct ShowCommand: AsyncParsableCommand {
         try session.print(result, command: "show") { text(result, repository.location, now) }
     }
 
+    private func previous(_ manifest: Manifest) -> String {
+        if let previous = manifest.previous { return previous.id.text }
+        return manifest.access == .putOnly
+            ? "none: a chain begins here, made by a host that may only put and did not know an older bundle" : "none"
+    }
+
     private func text(_ result: Result, _ location: String, _ now: Timestamp) -> String {
         let manifest = result.manifest
         var lines = [
@@ -59,7 +65,7 @@ struct ShowCommand: AsyncParsableCommand {
         lines += manifest.sources.compactMap { source in
             source.recipients.map { "            source \(source.name): only \($0.joined(separator: ", "))" }
         }
-        lines.append("previous    \(manifest.previous?.id.text ?? "none")")
+        lines.append("previous    \(previous(manifest))")
         let proofs = ProofFormat.lines(result.proof, at: now)
         lines += (proofs.isEmpty ? ["nothing recorded; made with 'prove: \(manifest.proof.rawValue)'"] : proofs)
             .map { "proven      \($0)" }
