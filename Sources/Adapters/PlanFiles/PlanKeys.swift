@@ -14,7 +14,11 @@ enum PlanKeys {
     static let objectLock = ["mode", "days"]
     static let encryption = ["recipients", "signer", "prove"]
     /// Beside these, a source has its adapter's keys.
-    static let source = ["name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index", "freeze"]
+    static let source = [
+        "name", "adapter", "transport", "time-limit", "retries", "retry-delay", "index", "freeze", "drill",
+    ]
+    static let drill = ["assert"]
+    static let assertion = ["sql", "database", "command", "time-limit"]
     /// The kinds of transport, and what the mapping of each may have.
     static let transports = [
         "docker": ["container", "user", "engine"],

@@ -46,7 +46,8 @@ extension PlanReader {
             mark: mark,
             timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
-            isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true)
+            isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true,
+            assertions: try DrillReader.assertions(reader))
     }
 
     /// Only what can be swapped with a probe and put back counts as a search index.
