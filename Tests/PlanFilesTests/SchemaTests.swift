@@ -25,6 +25,7 @@ struct SchemaTests {
             [
                 ("repository", PlanKeys.repository), ("s3", PlanKeys.s3), ("credentials", PlanKeys.credentials),
                 ("objectLock", PlanKeys.objectLock), ("encryption", PlanKeys.encryption), ("source", PlanKeys.source),
+                ("drill", PlanKeys.drill), ("assertion", PlanKeys.assertion),
                 ("retention", PlanKeys.retention), ("schedule", PlanKeys.schedule),
                 ("scheduledValidation", PlanKeys.scheduledValidation), ("scheduledTimes", PlanKeys.scheduledTimes),
                 ("hooks", PlanKeys.hooks), ("hook", PlanKeys.hook), ("quiesce", PlanKeys.quiesce),

@@ -160,7 +160,10 @@ struct StatusTests {
                 ["the last drill, of \(Timestamp(seconds: Self.epoch + 105)), is longer ago than 'drill-every' allows"],
                 []
             ),
-            ([before], [], ["there was no drill yet on this host, although 'drill-every' asks for one"]),
+            (
+                [before], [],
+                ["no drill is known of here or recorded in the repository, although 'drill-every' asks for one"]
+            ),
             (
                 [before, run(.drill, at: 500), run(.backup, at: 600, .failed)],
                 ["the last run, of \(Timestamp(seconds: Self.epoch + 600)), failed: the disk is gone"], []

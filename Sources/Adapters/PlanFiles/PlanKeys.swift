@@ -16,7 +16,10 @@ enum PlanKeys {
     /// Beside these, a source has its adapter's keys.
     static let source = [
         "name", "adapter", "transport", "recipients", "time-limit", "retries", "retry-delay", "index", "freeze",
+        "drill",
     ]
+    static let drill = ["assert"]
+    static let assertion = ["sql", "database", "command", "time-limit"]
     /// The kinds of transport, and what the mapping of each may have.
     static let transports = [
         "docker": ["container", "user", "engine"],

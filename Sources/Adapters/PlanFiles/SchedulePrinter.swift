@@ -41,6 +41,21 @@ enum SchedulePrinter {
         ])
     }
 
+    static func node(_ assertions: [DrillAssertion]) -> Node {
+        let list = assertions.map { assertion -> Node in
+            var pairs: [(String, Node)] = []
+            switch assertion.question {
+            case .sql(let sql, let database):
+                pairs.append(("sql", quoted(sql)))
+                if let database { pairs.append(("database", quoted(database))) }
+            case .command(let words): pairs.append(("command", .sequence(.init(words.map { quoted($0) }))))
+            }
+            pairs.append(("time-limit", ConfigPrinter.text(PlanDuration.text(assertion.timeLimit))))
+            return ConfigPrinter.mapping(pairs)
+        }
+        return ConfigPrinter.mapping([("assert", .sequence(.init(list)))])
+    }
+
     private static func hook(_ hook: Hook) -> Node {
         ConfigPrinter.mapping([
             ("run", .sequence(.init(hook.run.map { quoted($0) }))),

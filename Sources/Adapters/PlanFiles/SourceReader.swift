@@ -47,7 +47,8 @@ extension PlanReader {
             timeLimit: try reader.duration("time-limit"), retries: try reader.integer("retries", in: 0...20) ?? 0,
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
             isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true,
-            recipients: pairs.contains { $0.key == "recipients" } ? try EncryptionReader.recipients(reader) : [])
+            recipients: pairs.contains { $0.key == "recipients" } ? try EncryptionReader.recipients(reader) : [],
+            assertions: try DrillReader.assertions(reader))
     }
 
     /// Only what can be swapped with a probe and put back counts as a search index.

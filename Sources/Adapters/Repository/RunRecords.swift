@@ -49,6 +49,9 @@ extension FormatRepository: RunRecordRepository {
         return nil
     }
 
+    /// Records that one prune removes at most.
+    private static let mostForgotten = 1000
+
     public func removeRunRecords(
         plan: String, before moment: Timestamp
     ) async throws -> (removed: Int, rest: StoreRemoval) {
@@ -57,7 +60,15 @@ extension FormatRepository: RunRecordRepository {
         let found = await listing.found.sorted { $0.id.started < $1.id.started }
         var newest: [RunRecord.Kind: BundleID] = [:]
         for claim in found { newest[claim.kind] = claim.id }
-        let old = found.filter { $0.id.started < moment && newest[$0.kind] != $0.id }
+        // Locks end by the store's clock, whatever moment is asked about.
+        let now = SystemClock().now()
+        var old: [RunListing.Claim] = []
+        for claim in found where claim.id.started < moment && newest[claim.kind] != claim.id {
+            // As with bundles: a locked one would only be hidden. A few nights' worth at a time, after the first.
+            guard old.count < Self.mostForgotten else { break }
+            if try await store.retention(of: claim.key)?.isLocked(at: now) == true { continue }
+            old.append(claim)
+        }
         // The record first: a signature alone claims nothing.
         let records = try await removeAll(old.map(\.key))
         let signatures = try await removeAll(old.map { $0.key + ".sig" })

@@ -49,6 +49,7 @@ struct Session: Sendable {
         for plan in loaded.plans {
             for source in plan.sources { _ = try registry.adapter(source) }
             try GroupRules.check(plan, registry)
+            try DrillRules.check(plan, registry)
         }
         progress = Self.progress(options, environment, redactor)
         if !options.quiet { loaded.warnings.forEach { Output.note("salvor: warning: \($0)") } }

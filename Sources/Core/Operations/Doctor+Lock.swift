@@ -90,7 +90,7 @@ extension Doctor {
         }
         let kept = term / 86_400
         guard days > kept else {
-            let longest = policy.flatMap(longestTerm).map { $0 / 86_400 } ?? 0
+            let longest = policy?.longestTerm.map { $0 / 86_400 } ?? 0
             let rest = longest > days ? "; what is kept for \(longest) days is not locked after that" : ""
             return Check("object lock", .ok, "\(days) of the \(kept) days that each bundle is kept at least\(rest)")
         }
@@ -122,28 +122,35 @@ extension Doctor {
         // Of the coarser periods only some bundles are kept.
         let finest = rules.periods.first { $0.period != .last && $0.period != .hourly }.map { rule in
             switch rule.extent {
-            case .count(let count): count * days(rule.period) * 86_400
+            case .count(let count): count * rule.period.days * 86_400
             case .seconds(let seconds): seconds
             }
         }
         return [rules.within, finest].compactMap { $0 }.max()
     }
+}
 
-    /// Seconds that a bundle is kept at most by the policy's rules, as far as they say.
-    static func longestTerm(_ policy: RetentionPolicy) -> Int? {
-        ([policy.rules] + policy.tags.values).flatMap { rules in
+extension RetentionPolicy {
+    /// Seconds that a bundle is kept at most by the rules; nil: some are kept for ever, or no rule speaks of time.
+    var longestTerm: Int? {
+        let all = [rules] + tags.values
+        guard !all.contains(where: \.isForever) else { return nil }
+        return all.flatMap { rules in
             [rules.within].compactMap { $0 }
                 + rules.periods.filter { $0.period != .last && $0.period != .hourly }.map { rule in
                     switch rule.extent {
-                    case .count(let count): count * days(rule.period) * 86_400
+                    case .count(let count): count * rule.period.days * 86_400
                     case .seconds(let seconds): seconds
                     }
                 }
         }.max()
     }
+}
 
-    private static func days(_ period: RetentionPeriod) -> Int {
-        switch period {
+extension RetentionPeriod {
+    /// Days that one of it has, about.
+    fileprivate var days: Int {
+        switch self {
         case .last, .hourly, .daily: 1
         case .weekly: 7
         case .monthly: 30

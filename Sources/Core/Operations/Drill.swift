@@ -8,15 +8,18 @@ public struct Drill: Sendable {
     let registry: AdapterRegistry
     let clock: any WallClock
     let progress: any ProgressListener
+    let transport: any Transport
 
+    /// - Parameter transport: runs the programs that ask what was restored, on this host.
     public init(
         repository: any BundleRepository, registry: AdapterRegistry, clock: any WallClock,
-        progress: any ProgressListener
+        progress: any ProgressListener, transport: any Transport
     ) {
         self.repository = repository
         self.registry = registry
         self.clock = clock
         self.progress = progress
+        self.transport = transport
     }
 
     /// Folders for a drill, made and removed by whoever knows this host.
@@ -38,6 +41,10 @@ public struct Drill: Sendable {
         public var seconds: Double
         /// The plan's `recovery-time`; nil: none.
         public var recoveryTimeSeconds: Int?
+        /// What was recorded of it in the repository, as the highest level of proof; nil: nothing.
+        public var recorded: ProofRecord?
+        /// Why nothing was; nil: something was.
+        public var notRecorded: String?
 
         /// Whether every source was restored, and in time.
         public var isPassed: Bool { sources.allSatisfy { $0.failure == nil } && isInTime }
@@ -68,6 +75,8 @@ public struct Drill: Sendable {
         public var failure: RecordedFailure?
         /// Facts that were compared.
         public var facts: Int
+        /// Assertions of the plan that hold.
+        public var assertions: Int
         public var rawBytes: UInt64
         /// Until the engine was ready, staged and verified, promoted.
         public var engineSeconds: Double
@@ -77,9 +86,13 @@ public struct Drill: Sendable {
 
     /// Holds the drill, source by source.
     ///
+    /// - Parameter recorder: who leaves a record in the repository when everything of a complete bundle came back; nil: nobody.
     /// - Returns: also when sources fail: see `Report.failure`.
     /// - Throws: when the bundle cannot be opened, or the task is cancelled.
-    public func run(_ request: RestoreRequest, of plan: Plan, folders: any Folders) async throws -> Report {
+    public func run(
+        _ request: RestoreRequest, of plan: Plan, folders: any Folders, recorder: Recorder? = nil
+    ) async throws -> Report {
+        let started = clock.now()
         let bundle = try await repository.open(request.bundle)
         let chosen = try SourceSelection.choose(request, from: bundle.manifest) { try registry.isData($0) }
         let began = ContinuousClock.now
@@ -98,21 +111,59 @@ public struct Drill: Sendable {
             }
             sources.append(result)
         }
-        return Report(
+        var report = Report(
             bundle: bundle.manifest.id, plan: plan.name, sources: sources, seconds: Self.seconds(since: began),
             recoveryTimeSeconds: plan.objectives.recoveryTime)
+        if let recorder { await record(&report, bundle.manifest, plan, recorder, started) }
+        return report
+    }
+
+    /// Who says that a drill was passed.
+    public struct Recorder: Sendable {
+        public var host: String
+        public var tool: String
+
+        public init(host: String, tool: String) {
+            self.host = host
+            self.tool = tool
+        }
+    }
+
+    /// Leaves the proof beside the bundle. A drill that failed leaves none: it may have failed for what this host lacks, and
+    /// a finding of problems would say that the bundle is bad. How long it took is no part of it.
+    private func record(
+        _ report: inout Report, _ manifest: Manifest, _ plan: Plan, _ recorder: Recorder, _ started: Timestamp
+    ) async {
+        guard report.sources.allSatisfy({ $0.failure == nil }) else { return }
+        guard manifest.state == .complete, Set(report.sources.map(\.name)) == Set(manifest.sources.map(\.name)) else {
+            report.notRecorded = "only a complete bundle, drilled whole, is proven by a drill"
+            return
+        }
+        do {
+            let signed = try await repository.manifest(manifest.id)
+            let streams = manifest.sources.flatMap(\.streams)
+            report.recorded = try await repository.record(
+                ProofRecord(
+                    bundle: manifest.id, manifest: signed.sha256, level: .drill, at: started, command: "drill",
+                    host: recorder.host, tool: recorder.tool, problems: 0,
+                    objects: streams.reduce(manifest.objects.count + 2) { $0 + $1.segments },
+                    bytes: manifest.storedBytes), plan: plan)
+        } catch {
+            // The drill stands without its record.
+            report.notRecorded = Failure.wrapping(error).summary
+        }
     }
 
     private func drill(
         _ source: Manifest.Source, _ plan: Plan, _ bundle: any OpenedBundle, _ folders: any Folders
     ) async -> Source {
         var result = Source(
-            name: source.name, adapter: source.adapter, failure: nil, facts: 0,
+            name: source.name, adapter: source.adapter, failure: nil, facts: 0, assertions: 0,
             rawBytes: source.streams.reduce(0) { $0 + $1.rawBytes }, engineSeconds: 0, restoreSeconds: 0,
             promoteSeconds: 0)
         do {
             let times = try await rehearse(source, plan, bundle, folders)
-            (result.facts, result.engineSeconds) = (times.facts, times.engine)
+            (result.facts, result.assertions, result.engineSeconds) = (times.facts, times.assertions, times.engine)
             (result.restoreSeconds, result.promoteSeconds) = (times.restore, times.promote)
         } catch {
             result.failure = RecordedFailure(Failure.wrapping(error, as: .restoreFailed))
@@ -128,6 +179,7 @@ public struct Drill: Sendable {
 
     private struct Times: Sendable {
         var facts: Int
+        var assertions: Int
         var engine: Double
         var restore: Double
         var promote: Double
@@ -155,6 +207,9 @@ public struct Drill: Sendable {
         let restore = try await SourceRestores.make(
             source.name, restoreID: id, bundle: bundle, include: [], rename: nil, scratch: work)
         let journal = DrillJournal(source: source.name, progress: progress)
+        let assertions = settings.assertions
+        let questioning = DrillQuestioning(
+            plan: plan.name, bundle: bundle.manifest.id, transport: transport, progress: progress)
         let began = ContinuousClock.now
         return try await adapter.inScratch(restore, folder: try await folders.engine(source.name)) { adapter in
             let ready = ContinuousClock.now
@@ -168,9 +223,16 @@ public struct Drill: Sendable {
             let verified = ContinuousClock.now
             try await adapter.promote(restore, journal: journal)
             let promoted = ContinuousClock.now
+            var held = 0
+            if !assertions.isEmpty {
+                guard let asked = adapter as? any DrillingAdapter else {
+                    throw Failure(.restoreBlocked, "'\(source.adapter)' sources cannot be asked anything")
+                }
+                held = try await questioning.ask(assertions, of: asked, in: restore)
+            }
             try await adapter.settle(restore.place, journal: journal)
             return Times(
-                facts: facts.count, engine: Self.seconds(since: began, to: ready),
+                facts: facts.count, assertions: held, engine: Self.seconds(since: began, to: ready),
                 restore: Self.seconds(since: ready, to: verified), promote: Self.seconds(since: verified, to: promoted))
         }
     }

@@ -56,7 +56,19 @@ public struct Prune: Sendable {
         try memory.setKnownBundles(snapshot.bundles.map(\.id))
         try await mark(&report, snapshot, request)
         try await sweep(&report, snapshot, request, checks)
+        if report.blockers.isEmpty { try await forgetRuns(&report, request.plan) }
         return report
+    }
+
+    /// Removes records of runs that are older than any bundle the policy keeps can be, and a grace time more.
+    private func forgetRuns(_ report: inout PruneReport, _ plan: Plan) async throws {
+        guard let policy = plan.policy, let term = policy.longestTerm else { return }
+        let age = Int64(term) + Int64(report.graceSeconds)
+        let (removed, rest) = try await repository.removeRunRecords(
+            plan: plan.name, before: Timestamp(seconds: report.at.seconds - age))
+        report.removedRuns = removed
+        // Nothing hangs on them: the next prune asks again.
+        if let failure = rest.failure { report.notes.append("\(rest.left) old run records stay: \(failure.summary)") }
     }
 
     private func grace(_ plan: Plan) -> Int { plan.policy?.grace ?? RetentionPolicy.standardGrace }

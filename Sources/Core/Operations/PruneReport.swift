@@ -17,6 +17,8 @@ public struct PruneReport: Sendable, Codable, Equatable {
     public var leftovers: [Leftover]
     /// Why nothing is removed; empty: nothing stands against it.
     public var blockers: [Blocker]
+    /// Records of runs that were older than anything the policy keeps, and are gone; nil: none was looked for.
+    public var removedRuns: Int?
     /// Records that do not count, and whatever else deserves a look.
     public var notes: [String]
 

@@ -112,6 +112,10 @@ extension Status.Entry {
         freeBytes = holdings.freeBytes
         keys = holdings.keys
         lastProofs = holdings.lastProofs
+        // Drills are held where the key is, seldom on this host.
+        if let drilled = lastProofs.first(where: { $0.level == .drill })?.at {
+            lastDrill = max(lastDrill ?? drilled, drilled)
+        }
         let summaries = holdings.summaries
         // Withholding the newest bundles leaves a repository that looks whole; only memory misses them.
         if let last = holdings.lastCommitted, !summaries.contains(where: { $0.id == last }) {

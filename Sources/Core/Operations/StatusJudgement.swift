@@ -48,7 +48,8 @@ extension Status.Entry {
                 problems.append("the last drill, of \(lastDrill), is longer ago than 'drill-every' allows")
             }
         } else {
-            warnings.append("there was no drill yet on this host, although 'drill-every' asks for one")
+            warnings.append(
+                "no drill is known of here or recorded in the repository, although 'drill-every' asks for one")
         }
     }
 

@@ -10,4 +10,6 @@ extension FilesAdapter: DrillingAdapter {
         adapter.restoresBelow = folder
         return try await body(adapter)
     }
+
+    func places(of restore: SourceRestore) -> [String: String] { ["SALVOR_DRILL_PATH": restoresBelow] }
 }

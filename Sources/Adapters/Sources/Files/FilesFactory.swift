@@ -9,6 +9,8 @@ public struct FilesFactory: SourceAdapterFactory {
 
     public var isData: Bool { false }
 
+    public var drilling: DrillQuestions { .command }
+
     public var settingsSchema: JSONValue { FilesSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

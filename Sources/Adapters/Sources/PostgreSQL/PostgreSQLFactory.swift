@@ -9,6 +9,8 @@ public struct PostgreSQLFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { [.command, .sql] }
+
     /// A JSON Schema (draft 2020-12) object for the settings read by `make`.
     public var settingsSchema: JSONValue { PostgreSQLSettings.schema }
 

@@ -20,6 +20,44 @@ extension PostgreSQLAdapter: DrillingAdapter {
             return try await body(adapter)
         }
     }
+
+    func answer(_ sql: String, database: String?, in restore: SourceRestore) async throws -> String? {
+        let restored = try ClusterRecord(restore.contents.restoreData).databases.map(\.name)
+        guard let name = database ?? (restored.count == 1 ? restored.first : nil), restored.contains(name) else {
+            throw Failure(
+                .restoreBlocked,
+                database.map { "the bundle has no database '\($0)'" }
+                    ?? "the bundle has \(restored.count) databases, and the assertion does not say which is asked",
+                hint: "Say 'database:' beside 'sql', one of \(restored.sorted().joined(separator: ", ")).")
+        }
+        var query = sql[...]
+        while let last = query.last, last == ";" || last.isWhitespace { query.removeLast() }
+        let programs = try await Server.reach(environment, settings).programs
+        // As an argument, and in the place of a table: what psql reads from its input may be its own commands, with a shell
+        // among them, and what stands there cannot change anything.
+        let program = programs.program(
+            "psql", database: name, Psql.arguments + ["-c", Psql.asJSON("\n\(query)\n")])
+        let (bytes, exit) = try await programs.transport.outputAndExit(of: program, input: [])
+        guard exit.isSuccess else {
+            throw Failure(.verifyFailed, "PostgreSQL says: \(exit.lastWords)")
+        }
+        let rows = try Psql.decode([String: JSONValue].self, bytes)
+        guard rows.count == 1, let row = rows.first, row.count == 1, let value = row.values.first else {
+            throw Failure(.verifyFailed, "it does not give one row of one value")
+        }
+        return switch value {
+        case .null: nil
+        case .bool(let value): String(value)
+        case .integer(let value): String(value)
+        case .number(let value): String(value)
+        case .string(let value): value
+        case .array, .object: "a JSON value"
+        }
+    }
+
+    func places(of restore: SourceRestore) -> [String: String] {
+        ["PGHOST": settings.host ?? "", "PGPORT": String(settings.port ?? 5432), "PGUSER": settings.user ?? ""]
+    }
 }
 
 /// An empty cluster in a folder, of the major version that a bundle came from.

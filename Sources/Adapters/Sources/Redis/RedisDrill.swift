@@ -38,6 +38,10 @@ extension RedisAdapter: DrillingAdapter {
         return result
     }
 
+    func places(of restore: SourceRestore) -> [String: String] {
+        settings.socket.map { ["SALVOR_DRILL_SOCKET": $0] } ?? [:]
+    }
+
     private func waitUntilAnswering() async throws {
         let deadline = ContinuousClock.now + .seconds(20)
         while true {

@@ -9,6 +9,8 @@ public struct SQLiteAdapterFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { [.command, .sql] }
+
     public var canBeIndex: Bool { true }
 
     public var settingsSchema: JSONValue { SQLiteSettings.schema }

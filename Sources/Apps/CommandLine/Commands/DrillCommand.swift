@@ -17,10 +17,13 @@ struct DrillCommand: AsyncParsableCommand {
               salvor drill ID --source app-db           one source of one bundle
               salvor drill --folder /mnt/scratch        where there is room
 
-            The result is recorded like any run: 'salvor status' tells the age of the last drill that succeeded, and \
+            A source's 'drill: {assert: […]}' in the plan asks the restored copy whatever else must hold: queries and programs.
+
+            A complete bundle that came back whole is proven at the level 'drill', which 'list-backups' and 'status' show with \
+            its age. The result is also recorded like any run: 'salvor status' tells the age of the last drill that succeeded, and \
             'objectives: {recovery-time: 1h, drill-every: 30d}' says what is expected.
 
-            Exit status 0 only if every source was restored with every fact equal; 10 if that took longer than \
+            Exit status 0 only if every source was restored with every fact equal and every assertion true; 10 if that took longer than \
             'recovery-time'; that of the first failure otherwise.
             """)
 
@@ -67,11 +70,15 @@ struct DrillCommand: AsyncParsableCommand {
             selector, plan: plan.name, having: sources.isEmpty ? plan.sources.map(\.name) : sources)
         let folders = try DrillFolders(below: parent)
         let drill = Drill(
-            repository: repository, registry: session.registry, clock: session.clock, progress: session.progress)
+            repository: repository, registry: session.registry, clock: session.clock, progress: session.progress,
+            transport: session.transport)
         let request = RestoreRequest(bundle: id, sources: sources, include: [], dataOnly: dataOnly, renames: [:])
         let result: Result<Drill.Report, any Error>
         do {
-            result = .success(try await drill.run(request, of: plan, folders: folders))
+            result = .success(
+                try await drill.run(
+                    request, of: plan, folders: folders,
+                    recorder: Drill.Recorder(host: session.host, tool: Session.tool)))
         } catch {
             result = .failure(error)
         }
@@ -89,13 +96,29 @@ struct DrillCommand: AsyncParsableCommand {
             table.add([
                 source.name, source.adapter, time(source.engineSeconds), time(source.restoreSeconds),
                 time(source.promoteSeconds), ByteFormat.text(source.rawBytes),
-                source.failure.map { "FAILED: \(PrintableText.of($0.message))" }
-                    ?? (source.facts == 1 ? "1 fact equal" : "\(source.facts) facts equal"),
+                source.failure.map { "FAILED (\($0.code))" }
+                    ?? found(source),
             ])
         }
         var verdict = "drill of \(report.bundle): \(time(report.seconds)) in all"
         if let limit = report.recoveryTimeSeconds { verdict += ", \(limit) s are allowed" }
-        return table.text() + "\n" + verdict + (report.isPassed ? ": passed" : ": NOT PASSED")
+        verdict += report.isPassed ? ": passed" : ": NOT PASSED"
+        if let record = report.recorded {
+            verdict += "\nrecorded at \(TimeFormat.both(record.at)), signed by \(record.signer)"
+        } else if let reason = report.notRecorded {
+            verdict += "\nnot recorded as a proof: \(PrintableText.of(reason))"
+        }
+        // In whole: the table cuts it.
+        let failures = report.sources.compactMap { source in
+            source.failure.map { "FAILED: source '\(source.name)': \(PrintableText.of($0.message))" }
+        }
+        return ([table.text()] + failures + [verdict]).joined(separator: "\n")
+    }
+
+    private static func found(_ source: Drill.Source) -> String {
+        let facts = source.facts == 1 ? "1 fact equal" : "\(source.facts) facts equal"
+        guard source.assertions > 0 else { return facts }
+        return facts + (source.assertions == 1 ? ", 1 assertion holds" : ", \(source.assertions) assertions hold")
     }
 
     private static func time(_ seconds: Double) -> String { "\((seconds * 10).rounded() / 10) s" }

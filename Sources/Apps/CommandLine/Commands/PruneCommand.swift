@@ -122,6 +122,7 @@ struct PruneCommand: AsyncParsableCommand {
             ["REFUSED: \(PrintableText.of($0.text))", "  \(PrintableText.of($0.remedy))"]
         }
         lines.append(summary(report))
+        if let runs = report.removedRuns, runs > 0 { lines.append("removed \(runs) records of older runs") }
         return lines.joined(separator: "\n")
     }
 
