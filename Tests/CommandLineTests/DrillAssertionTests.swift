@@ -155,6 +155,31 @@ struct DrillAssertionTests {
         #expect(passed.contains("3 assertions hold"), "\(passed)")
     }
 
+    @Test("secrets and logs come back below the drill's folder, with the live ones gone, and are asked there")
+    func files() async throws {
+        let folder = try folder()
+        let site = try await Site.make(
+            sources: """
+                - name: keys
+                  adapter: secrets
+                  paths: [$DIR/keys]
+                  drill: {assert: [{command: [sh, -c, 'grep -rq s3cret "$SALVOR_DRILL_PATH"']}]}
+                - name: logs
+                  adapter: logs
+                  paths: [$DIR/log]
+                  drill: {assert: [{command: [sh, -c, 'grep -rq started "$SALVOR_DRILL_PATH"']}]}
+                """)
+        try site.folder.write("keys/token", "s3cret\n")
+        try site.folder.write("log/app.log", "started\n")
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: site.folder("keys/token"))
+        try await site.ok(["backup"])
+        for name in ["keys", "log"] { try FileManager.default.removeItem(atPath: site.folder(name)) }
+        let passed = try await site.ok(["drill", "--folder", folder.path], as: site.owner)
+        #expect(passed.components(separatedBy: "1 assertion holds").count == 3, "\(passed)")
+        #expect(passed.contains("recorded at") && !FileManager.default.fileExists(atPath: site.folder("keys")))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+    }
+
     @Test("what cannot be asked is told with file and line, before anything runs")
     func configuration() async throws {
         let site = try await Site.make(sources: "- {name: config, adapter: files, paths: [$DIR/etc]}")

@@ -7,9 +7,12 @@ import Files
 struct LogsAdapter: SourceAdapter {
     let settings: LogsSettings
     let environment: AdapterEnvironment
+    /// The adapter that does the work of a drill.
+    var scratch: (any SourceAdapter)?
 
     /// The adapter that does the work.
     func files(leavingOut others: [String] = []) throws -> any SourceAdapter {
+        if let scratch { return scratch }
         var inner = environment
         inner.source.settings = settings.files(leavingOut: others, environment.source.mark)
         return try FilesFactory().make(inner)

@@ -10,6 +10,8 @@ public struct LogsFactory: SourceAdapterFactory {
 
     public var isData: Bool { false }
 
+    public var drilling: DrillQuestions { .command }
+
     public var settingsSchema: JSONValue { LogsSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

@@ -10,6 +10,8 @@ public struct SecretsFactory: SourceAdapterFactory {
 
     public var isData: Bool { false }
 
+    public var drilling: DrillQuestions { .command }
+
     public var settingsSchema: JSONValue { SecretsSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {
