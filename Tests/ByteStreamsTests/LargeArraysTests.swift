@@ -46,4 +46,41 @@ struct LargeArraysTests {
         }
         #expect(LargeArrays.take(2 << 20).isEmpty)
     }
+
+    @Test("an array that was worked on in the background is its owner's alone, and given back whole", arguments: 0..<20)
+    func reuse(_ round: Int) async throws {
+        var made = LargeArrays.make(32 << 20) { buffer, count in
+            buffer[0] = 1
+            count = 32 << 20
+        }
+        let first = try await Blocking.run { [made] in made.first }
+        #expect(first == 1)
+        // Were somebody else to hold it, this would move it.
+        let place = made.withUnsafeBytes { $0.baseAddress }
+        made[0] = 2
+        #expect(made.withUnsafeBytes { $0.baseAddress } == place)
+        LargeArrays.giveBack(&made)
+        #expect(made.isEmpty)
+    }
+
+    @Test(
+        "few bytes move out of a large array, many stay, and trimming touches neither",
+        arguments: [0, 1, 1 << 20, 20 << 20])
+    func fitting(_ size: Int) {
+        let made = LargeArrays.make(32 << 20) { buffer, count in
+            buffer.update(repeating: 5)
+            count = size
+        }
+        LargeArrays.trim(made)
+        #expect(made.count == size)
+        #expect(made.allSatisfy { $0 == 5 })
+        let fitted = LargeArrays.fitted(made)
+        #expect(fitted.count == size)
+        #expect(fitted.allSatisfy { $0 == 5 })
+        #expect(size > 4 << 20 || fitted.capacity < 4 << 20)
+        var more = made
+        more.append(contentsOf: [UInt8](repeating: 6, count: 3 << 20))
+        #expect(more.prefix(size).allSatisfy { $0 == 5 })
+        #expect(more.dropFirst(size).allSatisfy { $0 == 6 })
+    }
 }

@@ -130,4 +130,30 @@ struct KeyringTests {
         await #expect(throws: EncryptionError.self) { try await making.makeSigner(userID: "a\n%echo") }
         await #expect(throws: EncryptionError.self) { try await making.makeSigner(userID: "a", passphrase: " b") }
     }
+
+    @Test("what was found of a key is known for a while, a key that was missing is looked for again")
+    func memory() async throws {
+        let remembering = Keyring(home: keys.home, remembers: .seconds(3600))
+        let other = try ThrowawayKeys()
+        let fingerprint = try await other.add("Ops <ops@example.com>", for: .encryption)
+        await #expect(throws: EncryptionError.keyNotFound(fingerprint)) {
+            try await remembering.recipient(fingerprint)
+        }
+        #expect(try await !remembering.canDecrypt(fingerprint))
+        let publicKey = try await Keyring(home: other.home).publicKey(fingerprint)
+        try await Keyring(home: keys.home).add(publicKey)
+        let found = try await remembering.recipient(fingerprint)
+        #expect(found.publicKey == publicKey)
+        _ = try await keys.gpg(["--delete-keys", fingerprint])
+        #expect(try await remembering.recipient(fingerprint) == found)
+        await #expect(throws: EncryptionError.keyNotFound(fingerprint)) {
+            try await Keyring(home: keys.home).recipient(fingerprint)
+        }
+        // Adding keys makes it look again.
+        let next = try await other.add("Next <next@example.com>", for: .encryption)
+        try await remembering.add(try await Keyring(home: other.home).publicKey(next))
+        await #expect(throws: EncryptionError.keyNotFound(fingerprint)) {
+            try await remembering.recipient(fingerprint)
+        }
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
 public import Domain
-import Encryption
+public import Encryption
 public import LocalState
 
 /// A repository of format 1 in a store.
@@ -24,6 +24,7 @@ public struct FormatRepository: BundleRepository {
     let signerBook = SignerBook()
 
     /// - Parameters:
+    ///   - keyring: what is known of keys, when several repositories share it; nil: that of `gnupgHome`.
     ///   - trustedSigner: fingerprint of the only key whose signatures count; nil: the descriptor's signers.
     ///   - access: with `putOnly`, what the host remembers stands for the repository.
     ///   - concurrency: segments worked on at once.
@@ -31,8 +32,8 @@ public struct FormatRepository: BundleRepository {
     ///   - commitTime: from a run's last look at what it refers to, to its manifest: beyond that it looks again.
     ///   - probe: finds out what the store guarantees, at `initialize`.
     public init(
-        store: any Store, state: StateDirectory, gnupgHome: String? = nil, trustedSigner: String? = nil,
-        access: RepositoryAccess = .full, concurrency: Int, sliceSize: Int = 32 << 20,
+        store: any Store, state: StateDirectory, gnupgHome: String? = nil, keyring: Keyring? = nil,
+        trustedSigner: String? = nil, access: RepositoryAccess = .full, concurrency: Int, sliceSize: Int = 32 << 20,
         commitTime: Duration = .seconds(RetentionTimes.look),
         probe: @escaping @Sendable (any Store, Timestamp) async throws -> ProbeResult
     ) {
@@ -44,7 +45,7 @@ public struct FormatRepository: BundleRepository {
         self.sliceSize = sliceSize
         self.commitTime = commitTime
         self.probe = probe
-        keyring = Keyring(home: gnupgHome, remembers: .seconds(10))
+        self.keyring = keyring ?? Keyring(home: gnupgHome, remembers: .seconds(10))
     }
 
     public var location: String { store.location }

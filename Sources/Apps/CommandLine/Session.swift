@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Encryption
 import Foundation
 import LocalState
 import Operations
@@ -23,6 +24,8 @@ struct Session: Sendable {
     /// This host.
     let transport: any Transport
     let redactor: SecretRedactor
+    /// What this process asks of keys, mostly several times within a moment.
+    private let keyring = Keyring(remembers: .seconds(10))
 
     init(_ options: GlobalOptions) throws {
         let environment = ProcessInfo.processInfo.environment
@@ -106,7 +109,8 @@ struct Session: Sendable {
         let store = try await StoreFactory.make(plan.repository, secrets: secrets, uploadLimit: uploadLimit)
         let clock = clock
         return FormatRepository(
-            store: store, state: state, trustedSigner: plan.encryption.signer, access: plan.repository.access,
+            store: store, state: state, keyring: keyring, trustedSigner: plan.encryption.signer,
+            access: plan.repository.access,
             concurrency: concurrency ?? ProcessInfo.processInfo.activeProcessorCount
         ) { store, _ in try await StoreProbe.run(store, clock: clock) }
     }

@@ -62,15 +62,17 @@ enum GpgProgram {
     ///   - capacity: the most output to keep.
     ///   - readsOptions: whether the user's gpg.conf counts, as it does where keys are looked up and where the user may have
     ///     said how a passphrase is found.
+    ///   - mayAsk: whether gpg may wait for somebody who enters a passphrase; with public keys only there is nobody to ask.
     /// - Throws: `EncryptionError.programMissing`, `CancellationError`.
     static func run(
-        _ arguments: [String], home: String?, input: [UInt8], capacity: Int, readsOptions: Bool = false
+        _ arguments: [String], home: String?, input: [UInt8], capacity: Int, readsOptions: Bool = false,
+        mayAsk: Bool = true
     ) async throws -> Outcome {
         let status = Mutex<[String]>([])
         let place = (readsOptions ? [] : withoutOptions) + (home.map { ["--homedir", $0] } ?? [])
         do {
             let (result, exit) = try await ChildProgram.run(
-                "gpg", commonArguments + place + arguments, environment: environment,
+                "gpg", commonArguments + place + arguments, environment: environment, endsWithItsPipes: !mayAsk,
                 standardErrorLine: { line in
                     guard line.starts(with: Array("[GNUPG:] ".utf8)) else { return }
                     // A hostile message could make gpg talk without end.

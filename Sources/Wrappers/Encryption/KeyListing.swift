@@ -19,7 +19,7 @@ enum KeyListing {
         let verb = secret ? "--list-secret-keys" : "--list-keys"
         let outcome = try await GpgProgram.run(
             common + ["--with-colons", verb] + (pattern.map { ["--", $0] } ?? []), home: home, input: [],
-            capacity: capacity, readsOptions: true)
+            capacity: capacity, readsOptions: true, mayAsk: false)
         if outcome.succeeded { return parse(outcome.output) }
         let codes = outcome.all("ERROR").filter { $0.first == "keylist.getkey" }
             .compactMap { $0.dropFirst().first.flatMap { UInt32($0) } }.map { $0 & 0xffff }
@@ -32,7 +32,8 @@ enum KeyListing {
     /// - Throws: as `keys`.
     static func export(_ fingerprint: String, home: String?) async throws -> [UInt8] {
         let outcome = try await GpgProgram.run(
-            common + ["--export", "--", fingerprint], home: home, input: [], capacity: keyCapacity, readsOptions: true)
+            common + ["--export", "--", fingerprint], home: home, input: [], capacity: keyCapacity, readsOptions: true,
+            mayAsk: false)
         guard outcome.succeeded else {
             throw EncryptionError.library(call: "gpg --export", reason: outcome.lastWords)
         }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// What was found of keys a moment ago. Who asks while another does so waits for the same answer. Failures are not
-/// remembered.
+/// What was found of keys a moment ago. Who asks while another does so waits for the same answer. Failures, and that
+/// there is no key, are not remembered.
 final class KeyMemory: Sendable {
     let recipients: Answers<Recipient>
     let secrets: Answers<[PublicKey]>
 
     init(_ time: Duration) {
-        recipients = Answers(time)
-        secrets = Answers(time)
+        recipients = Answers(time) { _ in false }
+        secrets = Answers(time) { $0.isEmpty }
     }
 
     func forget() {
@@ -24,10 +24,12 @@ final class KeyMemory: Sendable {
         }
 
         private let time: Duration
+        private let isNothing: @Sendable (Value) -> Bool
         private let known = Mutex<[String: Answer]>([:])
 
-        init(_ time: Duration) {
+        init(_ time: Duration, isNothing: @escaping @Sendable (Value) -> Bool) {
             self.time = time
+            self.isNothing = isNothing
         }
 
         func forget() { known.withLock { $0.removeAll() } }
@@ -43,11 +45,17 @@ final class KeyMemory: Sendable {
                 return answer
             }
             do {
-                return try await answer.task.value
+                let value = try await answer.task.value
+                if isNothing(value) { forget(name, answer) }
+                return value
             } catch {
-                known.withLock { if $0[name]?.task == answer.task { $0[name] = nil } }
+                forget(name, answer)
                 throw error
             }
+        }
+
+        private func forget(_ name: String, _ answer: Answer) {
+            known.withLock { if $0[name]?.task == answer.task { $0[name] = nil } }
         }
     }
 }

@@ -38,7 +38,8 @@ public final class Sealer: Sendable {
     public func seal(_ plain: [UInt8]) async throws -> [UInt8] {
         // Partial lengths add a byte to 8 KiB; a session key for a 4096-bit RSA key takes 524 bytes.
         let capacity = plain.count + plain.count / 1024 + 1100 * recipients.count + 4096
-        let outcome = try await GpgProgram.run(arguments, home: home.path, input: plain, capacity: capacity)
+        let outcome = try await GpgProgram.run(
+            arguments, home: home.path, input: plain, capacity: capacity, mayAsk: false)
         guard outcome.succeeded, outcome.has("END_ENCRYPTION"), !outcome.has("INV_RECP"),
             outcome.all("BEGIN_ENCRYPTION").first?.elementsEqual(["2", "9"]) == true
         else { throw EncryptionError.sealFailed(outcome.lastWords) }

@@ -28,6 +28,13 @@ public final class ScanAhead: Sendable {
         }
     }
 
+    private enum Step {
+        /// It is the walk's; nil when it must read it itself.
+        case taken(ScannedDirectory?, woken: Int)
+        case help(Entry, ScannedDirectory)
+        case wait(DispatchSemaphore)
+    }
+
     /// What is between the walk and the helpers.
     private struct State {
         struct Level {
@@ -50,7 +57,14 @@ public final class ScanAhead: Sendable {
         }
 
         /// What a helper does next; nil sends it to sleep.
-        mutating func begin() -> (entry: Entry, directory: ScannedDirectory)? {
+        mutating func beginOrSleep() -> (entry: Entry, directory: ScannedDirectory)? {
+            let next = begin()
+            if next == nil { idle += 1 }
+            return next
+        }
+
+        /// What can be read next.
+        private mutating func begin() -> (entry: Entry, directory: ScannedDirectory)? {
             for level in levels.indices.suffix(ScanAhead.levels).reversed()
             where levels[level].ahead < ScanAhead.limit {
                 while levels[level].next < levels[level].entries.count {
@@ -62,15 +76,35 @@ public final class ScanAhead: Sendable {
                     return (entry, blank())
                 }
             }
-            idle += 1
             return nil
+        }
+
+        /// What the walk does to get `entry`.
+        mutating func step(_ entry: Entry) -> Step {
+            switch entry.stage {
+            case .underway:
+                if let next = begin() { return .help(next.entry, next.directory) }
+                let early = DispatchSemaphore(value: 0)
+                entry.waiter = early
+                return .wait(early)
+            case .waiting, .taken:
+                entry.stage = .taken
+                return .taken(nil, woken: 0)
+            case .done:
+                entry.stage = .taken
+                defer { entry.scanned = nil }
+                guard let last = levels.indices.last else { return .taken(entry.scanned, woken: 0) }
+                levels[last].ahead -= 1
+                // Not for every single one: waking somebody costs more than reading a directory.
+                return .taken(entry.scanned, woken: levels[last].ahead <= ScanAhead.limit / 2 ? wake(1) : 0)
+            }
         }
 
         mutating func blank() -> ScannedDirectory { spare.popLast() ?? ScannedDirectory() }
     }
 
     /// So many directories of a level, and so many levels, are open ahead of the walk.
-    private static let limit = 8
+    private static let limit = 16
     private static let levels = 4
     private let helpers: Int
     private let state = Mutex(State())
@@ -142,43 +176,39 @@ public final class ScanAhead: Sendable {
     /// What a helper has read or is reading; nil when none is.
     private func collect(_ entry: Entry) -> (directory: ScannedDirectory?, woken: Int) {
         while true {
-            let early = DispatchSemaphore(value: 0)
-            let (stage, directory, woken) = state.withLock { state in
-                let stage = entry.stage
-                switch stage {
-                case .underway: entry.waiter = early
-                case .waiting, .done, .taken: entry.stage = .taken
-                }
-                guard stage == .done else { return (stage, ScannedDirectory?.none, 0) }
-                defer { entry.scanned = nil }
-                guard let last = state.levels.indices.last else { return (stage, entry.scanned, 0) }
-                state.levels[last].ahead -= 1
-                // Not for every single one: waking somebody costs more than reading a directory.
-                let pays = state.levels[last].ahead <= Self.limit / 2
-                return (stage, entry.scanned, pays ? state.wake(1) : 0)
+            let step = state.withLock { $0.step(entry) }
+            switch step {
+            case .taken(let directory, let woken): return (directory, woken)
+            case .help(let other, let directory):
+                // Instead of standing by while a helper reads what is wanted: what comes next.
+                directory.scan(other.name, in: other.parent)
+                finish(other, directory)
+            case .wait(let early): early.wait()
             }
-            guard stage == .underway else { return (directory, woken) }
-            early.wait()
         }
+    }
+
+    private func finish(_ entry: Entry, _ directory: ScannedDirectory) {
+        let waiter = state.withLock { _ in
+            entry.scanned = directory
+            entry.stage = .done
+            defer { entry.waiter = nil }
+            return entry.waiter
+        }
+        waiter?.signal()
     }
 
     private func help() {
         defer { ended.signal() }
         while true {
-            let (next, isStopped) = state.withLock { $0.isStopped ? (nil, true) : ($0.begin(), false) }
+            let (next, isStopped) = state.withLock { $0.isStopped ? (nil, true) : ($0.beginOrSleep(), false) }
             if isStopped { return }
             guard let next else {
                 work.wait()
                 continue
             }
             next.directory.scan(next.entry.name, in: next.entry.parent)
-            let waiter = state.withLock { _ in
-                next.entry.scanned = next.directory
-                next.entry.stage = .done
-                defer { next.entry.waiter = nil }
-                return next.entry.waiter
-            }
-            waiter?.signal()
+            finish(next.entry, next.directory)
         }
     }
 }

@@ -29,19 +29,24 @@ public enum ChildProgram {
     ///
     /// - Parameters:
     ///   - environment: variables set over the inherited ones.
+    ///   - endsWithItsPipes: that the program waits for nothing but its own input and output, so that it ends by itself when
+    ///     this process is gone.
     ///   - standardErrorLine: called with every line of standard error, on a thread of its own.
     /// - Throws: `NotStarted`, `CancellationError`, and whatever `body` throws, after the child's process group was ended
     ///   (TERM, after 5 s KILL) and reaped.
     ///
     /// The child gets TERM, too, when this process is gone without a word, as by KILL: see `Orphans`.
     public static func run<Result: Sendable>(
-        _ name: String, _ arguments: [String], environment: [String: String] = [:],
+        _ name: String, _ arguments: [String], environment: [String: String] = [:], endsWithItsPipes: Bool = false,
         standardErrorLine: (@Sendable ([UInt8]) -> Void)? = nil,
         _ body: @escaping @Sendable (ChildPipes) async throws -> Result
     ) async throws -> (Result, Exit) {
         // A write to a child that is gone must be an error here, not the end of salvor.
         signal(SIGPIPE, SIG_IGN)
-        let (started, words) = await Orphans.ending(name, arguments, environment: environment)
+        if endsWithItsPipes { Orphans.prepare() }
+        let (started, words) =
+            endsWithItsPipes
+            ? (name, arguments) : await Orphans.ending(name, arguments, environment: environment)
         let (inputRead, inputWrite) = try pipe()
         let (outputRead, outputWrite) = try pipe()
         let (errorRead, errorWrite) = try pipe()

@@ -21,6 +21,9 @@ enum Orphans {
         return trial?.terminationStatus.isSuccess == true
     }
 
+    /// Finds out what setpriv is able to, for whoever needs it later.
+    static func prepare() { _ = isAble }
+
     /// The command line that runs `name` so that it does not outlive this process; the same one when that is not possible,
     /// or when `name` is not found, which starting it then tells.
     static func ending(
