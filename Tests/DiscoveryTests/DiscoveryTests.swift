@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 import Transports
@@ -13,6 +14,9 @@ struct DiscoveryTests {
     @Test("real servers of this host are found by their sockets: PostgreSQL by the Unix one, Redis by its port")
     func realServers() async throws {
         let (postgres, redis) = (try await ThrowawayPostgreSQL.start(), try ThrowawayRedis(password: "secret-7c1"))
+        // A busy host: its tables of sockets have many pages.
+        let crowd = (0..<200).map { _ in socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0) }
+        defer { for descriptor in crowd { close(descriptor) } }
         let outcome = try await Discovery(transport: NoPrograms()).run()
         #expect(
             outcome.findings.contains {

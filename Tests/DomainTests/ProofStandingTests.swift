@@ -34,7 +34,7 @@ struct ProofStandingTests {
         "what is no record's name claims nothing",
         arguments: [
             "", "x", "20260921T151320Z-contents-proven", "20260921T151320Z-contents-good-k3f9qz",
-            "20260921T151320Z-drill-proven-k3f9qz", "20261321T151320Z-contents-proven-k3f9qz",
+            "20260921T151320Z-rehearsal-proven-k3f9qz", "20261321T151320Z-contents-proven-k3f9qz",
             "20260921T151320Z-contents-proven-../x", "20260921T151320Z-contents-proven-k3f9qz-more",
         ])
     func noNames(_ name: String) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 
 /// Servers of this host, by the sockets they listen at, as `/proc` shows them (proc_net_tcp in the kernel's documentation).
 /// Of processes only the name is looked at: a command line may hold a password.
@@ -79,10 +80,28 @@ struct ListeningSockets: Sendable {
 
     // MARK: /proc
 
+    /// A table's lines. The kernel gives it page by page, and when sockets come and go meanwhile, others are left out: so it is
+    /// read twice.
     private func lines(_ name: String) -> [Substring] {
-        // A table that is not there has no sockets.
-        let data = FileManager.default.contents(atPath: "\(root)/\(name)") ?? Data()
-        return String(decoding: data, as: UTF8.self).split(separator: "\n")
+        var seen: Set<Substring> = []
+        return (0..<2).flatMap { _ in
+            String(decoding: Self.bytes("\(root)/\(name)"), as: UTF8.self).split(separator: "\n")
+                .filter { seen.insert($0).inserted }
+        }
+    }
+
+    /// All of a file whose length nobody knows beforehand: Foundation takes the first page that is shorter than it asked for
+    /// as the end. A table that is not there has no sockets.
+    private static func bytes(_ path: String) -> [UInt8] {
+        guard let file = fopen(path, "re") else { return [] }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = fread(&chunk, 1, chunk.count, file)
+            guard count > 0 else { return bytes }
+            bytes += chunk[..<count]
+        }
     }
 
     /// Names of processes by the inode of each socket they have; those of other users only for root.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Domain
+public import Domain
 
 /// Object lock: whether it fits how long bundles live, and whether this host could delete all the same.
 extension Doctor {
@@ -7,16 +7,25 @@ extension Doctor {
     private static let oldestBaseDays = 30
 
     func lockChecks(_ plan: Plan, _ repository: any BundleRepository) async -> [Check] {
+        let (checks, isLocked) = await lockTerms(plan, repository)
+        guard isLocked else { return checks }
+        let deletion = await deletionCheck(
+            repository, "these credentials may delete; locked versions stay, but bundles could be hidden")
+        return checks + [deletion]
+    }
+
+    /// Whether the bucket locks as the plan takes for granted, and whether that fits how long bundles live. The repository
+    /// need not be made yet.
+    public func lockTerms(
+        _ plan: Plan, _ repository: any BundleRepository
+    ) async -> (checks: [Check], isLocked: Bool) {
         let wanted = plan.repository.s3.objectLock
         let (bucket, found) = await bucketCheck(wanted, repository)
         var checks = [bucket].compactMap { $0 }
-        guard let days = wanted?.days ?? found else { return checks }
+        guard let days = wanted?.days ?? found else { return (checks, false) }
         checks.append(Self.lockAgainstPolicy(days, plan.policy))
         if plan.keepsLocalBase { checks.append(Self.lockOfBases(days)) }
-        checks.append(
-            await deletionCheck(
-                repository, "these credentials may delete; locked versions stay, but bundles could be hidden"))
-        return checks
+        return (checks, true)
     }
 
     /// All that can be told of a repository that this host may only put into.

@@ -131,9 +131,7 @@ public final class ScanAhead: Sendable {
 
     /// The directory, read; reads it now when nobody has.
     public func take(_ entry: Entry) -> ScannedDirectory {
-        let (directory, woken) = collect(entry)
-        for _ in 0..<woken { work.signal() }
-        if let directory {
+        if let directory = collect(entry) {
             // Too many open files may be only those that were opened ahead.
             guard [EMFILE, ENFILE, ENOMEM].contains(directory.error) else { return directory }
             directory.scan(entry.name, in: entry.parent)
@@ -159,7 +157,7 @@ public final class ScanAhead: Sendable {
             return entries.filter { $0.stage != .taken }
         }
         for entry in left {
-            if let directory = collect(entry).directory { giveBack(directory) }
+            if let directory = collect(entry) { giveBack(directory) }
         }
     }
 
@@ -174,11 +172,14 @@ public final class ScanAhead: Sendable {
     }
 
     /// What a helper has read or is reading; nil when none is.
-    private func collect(_ entry: Entry) -> (directory: ScannedDirectory?, woken: Int) {
+    private func collect(_ entry: Entry) -> ScannedDirectory? {
         while true {
             let step = state.withLock { $0.step(entry) }
             switch step {
-            case .taken(let directory, let woken): return (directory, woken)
+            case .taken(let directory, let woken):
+                // Whoever counts as awake must be told, or sleeps for ever.
+                for _ in 0..<woken { work.signal() }
+                return directory
             case .help(let other, let directory):
                 // Instead of standing by while a helper reads what is wanted: what comes next.
                 directory.scan(other.name, in: other.parent)

@@ -4,6 +4,7 @@ import Domain
 import Encryption
 import Foundation
 import LocalState
+import Operations
 import PlanFiles
 import Reporting
 import Repository
@@ -75,6 +76,8 @@ struct InitCommand: AsyncParsableCommand {
         var repository: String
         var descriptor: RepositoryDescriptor
         var generated: [GeneratedKeys.Made]
+        /// What does not fit of the bucket's lock and the plan.
+        var warnings: [Check]
     }
 
     func validate() throws {
@@ -98,9 +101,15 @@ struct InitCommand: AsyncParsableCommand {
         // Only here: a backup into a folder that is not there means a disk that is not mounted.
         if let folder = plan.repository.store.droppingPrefix("file://") { try StateDirectory(folder).create() }
         let repository = try await session.repository(plan)
+        let lock = await Doctor(registry: session.registry, clock: session.clock).lockTerms(plan, repository).checks
+        if let wrong = lock.first(where: { $0.state == .failed }) {
+            throw Failure(.configuration, "\(wrong.name): \(wrong.detail)", hint: wrong.remedy)
+        }
         let descriptor = try await repository.initialize(plan: plan, at: session.clock.now())
         if let handOver { try await Handing.write(handOver, plan, session, isQuiet: true) }
-        let result = Result(repository: repository.location, descriptor: descriptor, generated: made)
+        let result = Result(
+            repository: repository.location, descriptor: descriptor, generated: made,
+            warnings: lock.filter { $0.state == .warning })
         try session.print(result, command: "init") {
             var lines = made.map { "made \($0.role) key \($0.fingerprint) (\($0.files.joined(separator: ", ")))" }
             lines.append("made repository \(descriptor.id) at \(repository.location)")
@@ -108,6 +117,9 @@ struct InitCommand: AsyncParsableCommand {
             if descriptor.probe?.conditionalWrites == false {
                 lines.append(
                     "warning: this store ignores conditional writes; salvor relies on its unique names instead")
+            }
+            lines += result.warnings.map { check in
+                "warning: \(check.name): \(check.detail)" + (check.remedy.map { "; \($0)" } ?? "")
             }
             if let folder = recoveryDirectory, !made.isEmpty {
                 lines.append("MOVE '\(folder)' off this host now: it holds the only key that opens the backups")
