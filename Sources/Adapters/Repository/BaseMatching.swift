@@ -16,8 +16,8 @@ final class BaseMatching: Sendable {
     private let fingerprints: BaseFingerprints
     /// The slices used last; neighbouring segments mostly share them.
     private let decoded = Mutex<[DecodedSlice]>([])
-    /// A window spans three slices at most.
-    private static let kept = 3
+    /// A window spans three slices at most, of which the next one mostly shares two.
+    private static let kept = 2
 
     init(base: DumpBase, folder: BaseFolder, fingerprints: BaseFingerprints) {
         self.base = base

@@ -11,8 +11,8 @@ public enum LargeArrays {
     private static let standardCapacity = 33 << 20
     /// Below this many bytes an ordinary array does as well.
     private static let smallest = 1 << 20
-    /// Free ones that are kept: as many as two cores pass between stages.
-    private static let kept = 4
+    /// Free ones that are kept: each is 33 MiB in use by nobody.
+    private static let kept = 1
     private static let page = 4096
     private static let hugePage = 2 << 20
     private static let free = Mutex<[[UInt8]]>([])
