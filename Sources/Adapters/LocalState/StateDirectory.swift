@@ -53,7 +53,8 @@ public struct StateDirectory: Sendable {
                 let count = Glibc.read(descriptor, start + filled, size - filled)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { throw Self.failure("read", file) }
-                if count == 0 { return }
+                // An end that comes early is not the end.
+                guard count > 0 else { throw Failure(.localInput, "'\(file)' became shorter while it was read") }
                 filled += count
             }
         }
