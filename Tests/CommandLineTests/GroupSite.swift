@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Domain
 import Foundation
 import Synchronization
 import TestSupport
@@ -148,16 +149,15 @@ struct GroupSite: Sendable {
     /// What the newest bundle's manifest says of its group.
     struct Manifest: Decodable {
         struct Group: Decodable {
-            struct Interval: Decodable { var from: String, to: String }
             var sources: [String]
             var missing: [String]
             var skewMicroseconds: Int
-            var paused: Interval?
+            var paused: ClockInterval?
         }
         struct Source: Decodable {
             var name: String
             var state: String
-            var frozen: Group.Interval?
+            var frozen: ClockInterval?
             var position: String?
         }
         var state: String

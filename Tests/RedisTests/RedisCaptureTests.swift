@@ -177,6 +177,6 @@ struct RedisCaptureTests {
             task.cancel()
             await #expect(throws: CancellationError.self) { _ = try await task.value }
         }
-        #expect(elapsed < .seconds(5))
+        #expect(elapsed < .seconds(20))
     }
 }
