@@ -107,7 +107,7 @@ let package = Package(
                     "postgresql-generations",
                 ].map { .embedInCode("Plans/\($0).yaml") }),
         ring(
-            "Adapters", "Reporting", ["Domain", "Operations", logging, mustache],
+            "Adapters", "Reporting", ["Domain", "Notifications", "Operations", logging, mustache],
             resources: [.embedInCode("Resources/report.mustache")]),
         ring(
             "Adapters", "Repository", ["ByteStreams", "Compression", "Domain", "Encryption", "LocalState"],

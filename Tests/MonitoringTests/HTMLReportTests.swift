@@ -79,7 +79,8 @@ struct HTMLReportTests {
     @Test("half a year of nights: each day is a square of its own kind, each bundle a bar")
     func calendar() async throws {
         let bundles = [
-            bundle(manifest(5)), bundle(manifest(4), claim(.checksum)), bundle(manifest(3), claim(.contents)),
+            bundle(manifest(7), claim(.drill)), bundle(manifest(5)), bundle(manifest(4), claim(.checksum)),
+            bundle(manifest(3), claim(.contents)),
             bundle(manifest(2, state: .partial)), bundle(manifest(1), claim(.checksum, proven: false)),
         ]
         let runs = [run(6, .failed, "the server is gone"), run(2, .partial), run(1, .ok)]
@@ -88,20 +89,30 @@ struct HTMLReportTests {
         let kinds = parsed.attributes["class"] ?? []
         // One more of each is in the legend.
         for (kind, count) in [
-            ("made", 2), ("checksum", 2), ("contents", 2), ("partial", 2), ("damaged", 2), ("failed", 2),
+            ("made", 2), ("checksum", 2), ("contents", 2), ("drill", 2), ("partial", 2), ("damaged", 2), ("failed", 2),
             ("presence", 1),
         ] { #expect(kinds.count { $0 == kind } == count, "\(kind)") }
         // Weeks begin on Monday; the last one is not over.
         let days = kinds.count { CalendarKinds.all.contains($0) } - CalendarKinds.all.count
         #expect((25 * 7 + 1...26 * 7).contains(days), "\(days)")
-        #expect(kinds.count { $0 == "bar" } == 3 * 4, "the partial one has no bar")
+        #expect(kinds.count { $0 == "bar" } == 3 * 5, "the partial one has no bar")
         #expect(parsed.text.contains("run failed: the server is gone"))
         #expect(parsed.text.contains("\(manifest(3).id) complete, proven: contents"))
         #expect(parsed.text.contains("Look."))
     }
 
+    @Test("names of months never lie over one another", arguments: 0..<31)
+    func months(_ day: Int64) throws {
+        let page = try HTMLReport.render(
+            [PlanReport(status: SampleEntries.healthy(), bundles: [], runs: [])], host: "db-1", version: "1.2.3",
+            at: Self.now.adding(day * 86_400))
+        let places = page.matches(of: /<text x="(\d+)" y="11">[A-Z]/).compactMap { Int($0.1) }
+        #expect((5...7).contains(places.count), "\(places)")
+        for (one, next) in zip(places, places.dropFirst()) { #expect(next - one >= 30, "\(places)") }
+    }
+
     private enum CalendarKinds {
-        static let all = ["none", "made", "presence", "checksum", "contents", "partial", "failed", "damaged"]
+        static let all = ["none", "made", "presence", "checksum", "contents", "drill", "partial", "failed", "damaged"]
     }
 
     @Test("the page is complete in itself: no scripts, no frames, nothing fetched from anywhere")

@@ -48,33 +48,6 @@ struct RecoverScriptTests {
         func left() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder("out")).sorted() }
     }
 
-    /// Backs up one tree whose tar is `tar`, or whose incremental is, when there is a base.
-    @discardableResult
-    func backUp(
-        tree tar: [UInt8], incremental: [UInt8] = [], in repository: TestRepository, at seconds: Int64
-    ) async throws -> Manifest {
-        let started = Timestamp(seconds: 1_790_000_000 + seconds)
-        let run = BundleRun(
-            id: BundleID(plan: "nightly", started: started, suffix: BundleID.randomSuffix()), host: "test",
-            tool: "salvor test", tags: [], comment: #"a comment with "id": "x", {} and \"#, forcesFull: false)
-        let writer = try await repository.repository.begin(run, plan: repository.plan, progress: NoteKeeper())
-        _ = try await writer.sink(for: "config").tree("tree", estimatedBytes: nil) { sink, base in
-            let bytes = base == nil ? tar : incremental
-            try await Blocking.run { try sink.write(bytes) }
-            return TreeEnd(
-                length: UInt64(bytes.count), members: MemberTable(), deletions: [], unchanged: 0, unchangedBytes: 0)
-        }
-        let mark = ConfigMark(file: "plan.yaml", line: 1, column: 1)
-        let source = SourceSettings(
-            name: "config", adapter: "files", transport: .local, settings: .mapping([], mark), mark: mark)
-        return try await writer.commit(
-            [
-                SourceOutcome(
-                    source: source, started: started, finished: started,
-                    result: .success(CaptureReport(engine: "Files", facts: Facts(["files": .count(7)]))))
-            ], finished: started)
-    }
-
     /// A tar made by stock tar of a tree that `script`, run in an empty folder, makes; `files` in that order.
     func tar(_ script: String, _ files: String = ".") async throws -> [UInt8] {
         let folder = try TemporaryDirectory("tree")
@@ -158,8 +131,8 @@ struct RecoverScriptTests {
             ], directory: wanted.path)
         #expect(made.status == 0)
         let expected = try await listing(wanted.path)
-        let base = try await backUp(tree: full, in: repository, at: 0)
-        let night = try await backUp(tree: full, incremental: incremental, in: repository, at: 86_400)
+        let base = try await repository.backUp(tree: full, at: 0)
+        let night = try await repository.backUp(tree: full, incremental: incremental, at: 86_400)
         #expect(night.sources[0].streams[0].storage == .incremental)
         var place = try Place(repository)
         var run = try await place.run(base.id)
@@ -181,8 +154,8 @@ struct RecoverScriptTests {
         let full = try await tar("ln -s \(outside.path) link; echo 1 > a")
         let name = path.replacingOccurrences(of: "/%victim%", with: victim)
         let incremental = try await tar("printf '%s\\0' '\(name)' > .salvor-deleted", ".salvor-deleted")
-        try await backUp(tree: full, in: repository, at: 0)
-        let night = try await backUp(tree: full, incremental: incremental, in: repository, at: 86_400)
+        try await repository.backUp(tree: full, at: 0)
+        let night = try await repository.backUp(tree: full, incremental: incremental, at: 86_400)
         let place = try Place(repository)
         let run = try await place.run(night.id)
         #expect(run.status != 0 && run.errors.contains("list of deletions"), "\(run.errors)")

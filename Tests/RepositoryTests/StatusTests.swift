@@ -208,7 +208,9 @@ struct StatusTests {
         for night in 0..<3 { try await test.backUp(["dump": usual], at: Int64(night)) }
         try await test.backUp(["dump": DumpText.rows(90_000)], at: 10)
         var entry = await entry(plan(test), at: 900) { repository }
-        #expect(entry.warnings.count == 1 && entry.warnings[0].contains("\(usual.count) are usual"))
+        #expect(
+            entry.warnings.count == 1 && entry.warnings[0].hasSuffix("where 1.2 MiB are usual"),
+            "\(entry.warnings)")
         #expect(entry.sources[0].size?.usualRawBytes == UInt64(usual.count))
         #expect(entry.problems.isEmpty)
         try await test.backUp(["dump": DumpText.rows(10_000)], at: 20)
@@ -217,6 +219,18 @@ struct StatusTests {
         try await test.backUp(["dump": DumpText.rows(41_000)], at: 30)
         entry = await self.entry(plan(test), at: 900) { repository }
         #expect(entry.warnings.isEmpty)
+    }
+
+    @Test("what a night changes in a tree is no size to compare with; the next full is compared with the last ones")
+    func incrementals() async throws {
+        let test = try await TestRepository.make()
+        let repository = test.repository
+        let (quiet, busy) = (DumpText.rows(10), DumpText.rows(60_000))
+        for night in 0..<5 { try await test.backUp(tree: DumpText.rows(70_000), incremental: quiet, at: Int64(night)) }
+        try await test.backUp(tree: [], incremental: busy, at: 10)
+        let entry = await entry(plan(test, sources: ["config"]), at: 900) { repository }
+        #expect(entry.sources[0].size?.rawBytes == UInt64(busy.count) && busy.count > 1 << 20)
+        #expect(entry.warnings.isEmpty && entry.sources[0].size?.usualRawBytes == nil, "\(entry.warnings)")
     }
 
     @Test("the last proof of each level counts over all bundles, and a forged one does not")

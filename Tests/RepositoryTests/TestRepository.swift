@@ -55,6 +55,33 @@ struct TestRepository {
             probe: { _, now in ProbeResult(conditionalWrites: true, listAfterPut: true, at: now) })
     }
 
+    /// Backs up one tree whose tar is `tar`, or whose incremental is, when there is a base.
+    @discardableResult
+    func backUp(
+        tree tar: [UInt8], incremental: [UInt8] = [], at seconds: Int64
+    ) async throws -> Manifest {
+        let started = Timestamp(seconds: 1_790_000_000 + seconds)
+        let run = BundleRun(
+            id: BundleID(plan: "nightly", started: started, suffix: BundleID.randomSuffix()), host: "test",
+            tool: "salvor test", tags: [], comment: #"a comment with "id": "x", {} and \"#, forcesFull: false)
+        let writer = try await repository.begin(run, plan: plan, progress: NoteKeeper())
+        _ = try await writer.sink(for: "config").tree("tree", estimatedBytes: nil) { sink, base in
+            let bytes = base == nil ? tar : incremental
+            try await Blocking.run { try sink.write(bytes) }
+            return TreeEnd(
+                length: UInt64(bytes.count), members: MemberTable(), deletions: [], unchanged: 0, unchangedBytes: 0)
+        }
+        let mark = ConfigMark(file: "plan.yaml", line: 1, column: 1)
+        let source = SourceSettings(
+            name: "config", adapter: "files", transport: .local, settings: .mapping([], mark), mark: mark)
+        return try await writer.commit(
+            [
+                SourceOutcome(
+                    source: source, started: started, finished: started,
+                    result: .success(CaptureReport(engine: "Files", facts: Facts(["files": .count(7)]))))
+            ], finished: started)
+    }
+
     /// Backs up one raw stream per entry of `dumps`; moments must grow from call to call.
     @discardableResult
     func backUp(

@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Domain
 public import Foundation
+import Notifications
 
 /// Sizes for people, in IEC units.
 public enum ByteFormat {
-    private static let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-
     /// `0 B`, `512 B`, `12.3 MiB`, `123 GiB`: three digits or a little more.
-    public static func text(_ bytes: UInt64) -> String {
-        guard bytes >= 1024 else { return "\(bytes) B" }
-        var value = Double(bytes) / 1024
-        var unit = 0
-        // 1023.95 would print as 1024.
-        while value >= 1023.5, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        return "\(number(value)) \(units[unit])"
-    }
+    public static func text(_ bytes: UInt64) -> String { Size.text(bytes) }
 
     /// `12.3 MiB/s`; `-` when there is nothing to divide by.
     public static func rate(_ bytes: UInt64, seconds: Double) -> String {
         guard seconds > 0 else { return "-" }
         let rate = min(Double(bytes) / seconds, 1e18)
         return text(UInt64(rate)) + "/s"
-    }
-
-    private static func number(_ value: Double) -> String {
-        let tenths = Int((value * 10).rounded())
-        return tenths < 1000 ? "\(tenths / 10).\(tenths % 10)" : "\(Int(value.rounded()))"
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
+import Notifications
 
 /// What is wrong with what was found, and what soon will be.
 extension Status.Entry {
@@ -59,7 +60,8 @@ extension Status.Entry {
                 max(size.rawBytes, usual) >= Self.notableBytes,
                 change > Self.strangeGrowth || change < Self.strangeShrinkage
             else { continue }
-            warnings.append("\(source.name) has \(size.rawBytes) bytes, where \(usual) are usual")
+            let (now, before) = (Notifications.Size.text(size.rawBytes), Notifications.Size.text(usual))
+            warnings.append("\(source.name) has \(now), where \(before) are usual")
         }
         for key in keys {
             guard let expires = key.expires else { continue }

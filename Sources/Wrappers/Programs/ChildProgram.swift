@@ -46,7 +46,8 @@ public enum ChildProgram {
         if endsWithItsPipes { Orphans.prepare() }
         let (started, words) =
             endsWithItsPipes
-            ? (name, arguments) : await Orphans.ending(name, arguments, environment: environment)
+            ? (ProgramPath.of(name, in: environment["PATH"]) ?? name, arguments)
+            : await Orphans.ending(name, arguments, environment: environment)
         let (inputRead, inputWrite) = try pipe()
         let (outputRead, outputWrite) = try pipe()
         let (errorRead, errorWrite) = try pipe()

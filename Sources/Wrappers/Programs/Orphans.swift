@@ -29,18 +29,9 @@ enum Orphans {
     static func ending(
         _ name: String, _ arguments: [String], environment: [String: String]
     ) async -> (name: String, arguments: [String]) {
-        guard let path = executable(name, in: environment["PATH"]), await isAble.value else { return (name, arguments) }
-        return (setpriv, ["--pdeathsig", "TERM", "--", path] + arguments)
-    }
-
-    private static func executable(_ name: String, in path: String?) -> String? {
-        let places =
-            name.contains("/")
-            ? [name]
-            : (path ?? getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map { "\($0)/\(name)" }
-        return places.first { place in
-            var status = stat()
-            return stat(place, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(place, X_OK) == 0
+        guard let path = ProgramPath.of(name, in: environment["PATH"]), await isAble.value else {
+            return (name, arguments)
         }
+        return (setpriv, ["--pdeathsig", "TERM", "--", path] + arguments)
     }
 }

@@ -39,7 +39,7 @@ struct CalendarChart {
 
     /// What became of a day.
     private enum Day: String, CaseIterable {
-        case none, made, presence, checksum, contents, partial, failed, damaged
+        case none, made, presence, checksum, contents, drill, partial, failed, damaged
 
         var mark: String? {
             switch self {
@@ -54,7 +54,7 @@ struct CalendarChart {
             switch self {
             case .none: "nothing"
             case .made: "made"
-            case .presence, .checksum, .contents: rawValue
+            case .presence, .checksum, .contents, .drill: rawValue
             case .partial: "partial"
             case .failed: "no bundle"
             case .damaged: "problems"
@@ -77,6 +77,8 @@ struct CalendarChart {
             let date = Timestamp(seconds: first * 86_400).calendar
             if date.month != month {
                 month = date.month
+                // The first column may be the last of its month: no room for two names.
+                if let last = labels.last, x - last.x < 2 * Self.step { labels.removeLast() }
                 if week < Self.weeks - 1 { labels.append(Label(x: x, y: 11, text: Self.names[Int(month) - 1])) }
             }
             for weekday in 0..<7 where first + Int64(weekday) <= today {
