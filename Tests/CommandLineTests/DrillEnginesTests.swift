@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Domain
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -73,7 +74,9 @@ struct DrillEnginesTests {
         #expect(failed.output.contains("drill: {restore: [PROGRAM, \"{folder}\"]}"), "\(failed)")
     }
 
-    @Test("killed in the middle, MariaDB's and etcd's servers end with it, and the next drill removes its folder")
+    @Test(
+        "killed in the middle, MariaDB's and etcd's servers end with it, and the next drill removes its folder; interrupted, they and the folder are gone at once"
+    )
     func killed() async throws {
         let folder = try folder()
         async let starting = ThrowawayMariaDB.start()
@@ -84,15 +87,20 @@ struct DrillEnginesTests {
         try await etcd.ctl(["put", "/a", "b"])
         try await site.ok(["backup"])
         let path = folder.path
-        for (source, socket) in [("shop", "/s"), ("control-plane", "/localhost:2379")] {
+        for (source, socket, signal) in [
+            ("shop", "/s", SIGKILL), ("control-plane", "/localhost:2379", SIGKILL), ("shop", "/s", SIGTERM),
+            ("control-plane", "/localhost:2379", SIGTERM),
+        ] {
             let outcome = try await site.owner.run(
                 ["drill", "--source", source, "--folder", path],
                 when: {
                     let found = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
                     return found.contains { $0.hasSuffix(socket) }
-                })
-            #expect(outcome.status == 137, "\(source): \(outcome)")
-            #expect(try FileManager.default.contentsOfDirectory(atPath: path).count == 1, "\(source)")
+                }, signal: signal)
+            #expect(outcome.status == 128 + signal, "\(source): \(outcome)")
+            let left = try FileManager.default.contentsOfDirectory(atPath: path).count
+            #expect(left == (signal == SIGKILL ? 1 : 0), "\(source)")
+            if signal == SIGTERM { #expect(try DrilledRestore.running(below: path) == [], "\(source)") }
             let deadline = ContinuousClock.now + .seconds(15)
             while try !DrilledRestore.running(below: path).isEmpty, ContinuousClock.now < deadline {
                 try await Task.sleep(for: .milliseconds(50))
