@@ -39,9 +39,11 @@ public enum ScratchProgram {
     /// Starts `program`, does `body`, and ends the program (TERM, then KILL, its whole group). `body` is cancelled when the
     /// program ends by itself.
     ///
+    /// - Parameter name: what the program is called in messages, when another one starts it; nil: its own name.
     /// - Throws: what `body` throws, and `Failure(.restoreFailed)` with the program's last words when it ends by itself.
     public static func run<Result: Sendable>(
-        _ program: Program, _ transport: any Transport, _ body: @escaping @Sendable () async throws -> Result
+        _ program: Program, named name: String? = nil, _ transport: any Transport,
+        _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         do {
             let (_, exit) = try await transport.run(program) { pipes in
@@ -66,7 +68,7 @@ public enum ScratchProgram {
                 } catch is Ended {}
             }
             throw Failure(
-                .restoreFailed, "\(program.name) ended by itself (\(exit.status)): \(exit.lastWords)",
+                .restoreFailed, "\(name ?? program.name) ended by itself (\(exit.status)): \(exit.lastWords)",
                 hint: "The live server was not touched.")
         } catch let answer as Answered<Result> {
             return answer.result

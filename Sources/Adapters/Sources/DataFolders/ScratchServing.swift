@@ -43,14 +43,18 @@ public final class ScratchServing: Sendable {
 
     /// Starts a server and waits for it.
     ///
-    /// - Parameter ready: returns when the server answers.
+    /// - Parameters:
+    ///   - name: what the server is called in messages.
+    ///   - ready: returns when the server answers.
     /// - Throws: what `ready` throws, and `Failure` when the server cannot be started or ends before.
-    public func start(_ program: Program, until ready: @escaping @Sendable () async throws -> Void) async throws {
+    public func start(
+        _ program: Program, named name: String, until ready: @escaping @Sendable () async throws -> Void
+    ) async throws {
         let (signals, signal) = AsyncThrowingStream<Void, any Error>.makeStream()
         let isReady = Flag()
         let task = Task { [transport] in
             do {
-                try await ScratchProgram.run(program, transport) {
+                try await ScratchProgram.run(program, named: name, transport) {
                     try await ready()
                     isReady.set()
                     signal.finish()

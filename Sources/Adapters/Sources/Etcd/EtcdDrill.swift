@@ -43,7 +43,9 @@ extension EtcdAdapter: DrillingAdapter {
         let adapter = self
         return {
             let tools = try await adapter.tools()
-            try await scratch.serving.start(scratch.command) { try await Self.wait(for: ScratchMember.name, tools) }
+            try await scratch.serving.start(scratch.command, named: scratch.program) {
+                try await Self.wait(for: ScratchMember.name, tools)
+            }
         }
     }
 

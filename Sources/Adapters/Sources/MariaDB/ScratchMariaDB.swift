@@ -75,8 +75,10 @@ struct ScratchMariaDB: Sendable {
             try account.make(temporary)
             try account.take(folder)
         }
-        _ = try await transport.output(of: program(installer, common + installing))
-        return try await ScratchProgram.run(program(server, common + serving), transport, body)
+        let (_, exit) = try await transport.outputAndExit(of: program(installer, common + installing))
+        // The program that changes the account is not the one to name.
+        try exit.requireSuccess(of: Program(installer, []))
+        return try await ScratchProgram.run(program(server, common + serving), named: server, transport, body)
     }
 
     private var common: [String] {

@@ -89,7 +89,9 @@ struct ScratchCluster: Sendable {
             "initdb",
             ["--pgdata=\(folder)/data", "--username=\(Self.superuser)", "--auth=trust"]
                 + ["--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"])
-        _ = try await transport.output(of: make)
+        let (_, made) = try await transport.outputAndExit(of: make)
+        // The program that changes the account is not the one to name.
+        try made.requireSuccess(of: Program("\(binaries)/initdb", []))
         var options = ["-D", "\(folder)/data", "-k", folder]
         // It is thrown away: a crash costs a new drill, and nothing else.
         for setting in ["listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off", "max_wal_size=4GB"]

@@ -84,7 +84,7 @@ final class ScratchPrometheus: Sendable {
                     "--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:\(port)", "--log.level=error",
                 ])
             do {
-                try await serving.start(command) { try await ready(port) }
+                try await serving.start(command, named: program) { try await ready(port) }
                 chosen.withLock { $0 = port }
                 return
             } catch let failure as Failure where attempt < 3 && failure.summary.contains("address already in use") {

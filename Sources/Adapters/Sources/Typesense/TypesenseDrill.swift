@@ -73,7 +73,7 @@ private struct ScratchTypesense: Sendable {
                     "--peering-address=127.0.0.1", "--peering-port=\(ports[1])",
                 ], environment: ["TYPESENSE_API_KEY": server.key])
             do {
-                try await serving.start(command) { try await ready(server) }
+                try await serving.start(command, named: program) { try await ready(server) }
                 return server
             } catch let failure as Failure where failure.summary.contains("ended by itself") {
                 problem = failure  // it may be that somebody took a port in between
