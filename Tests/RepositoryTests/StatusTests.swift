@@ -227,6 +227,11 @@ struct StatusTests {
         #expect(await problems(at: 2 * month + 60) == [])
         let entry = await entry(plan, at: 2 * month + 60) { repository }
         #expect(entry.lastRun(.drill)?.outcome == .ok && entry.lastDrill != nil)
+        // Somebody pressed Ctrl-C.
+        var stopped = run(.drill, at: 2 * month + 80, .failed)
+        stopped.failure = RecordedFailure(code: "interrupted", message: "interrupted")
+        _ = try await repository.store(stopped, plan: plan)
+        #expect(await problems(at: 2 * month + 160) == [])
         // A record that nobody trusted wrote says nothing.
         let forged = run(.drill, at: 2 * month + 100, .failed)
         let key = RunRecord.key(forged.id, .drill)

@@ -95,10 +95,12 @@ public struct RunRecord: Codable, Sendable, Equatable {
 }
 
 extension RunRecord {
-    /// The drill that tells how things stand: the newest that failed and was not made good since, else the newest.
+    /// The drill that tells how things stand: the newest that failed and was not made good since, else the newest. One that
+    /// somebody interrupted tells nothing.
     ///
-    /// - Parameter drills: oldest first.
-    public static func standing(of drills: [RunRecord]) -> RunRecord? {
+    /// - Parameter records: of drills, oldest first.
+    public static func standing(of records: [RunRecord]) -> RunRecord? {
+        let drills = records.filter { $0.failure?.code != Failure.Code.interrupted.text }
         for (index, drill) in drills.enumerated().reversed() where drill.outcome != .ok {
             if !drills[(index + 1)...].contains(where: drill.isMadeGood) { return drill }
         }

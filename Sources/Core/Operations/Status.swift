@@ -113,9 +113,8 @@ extension Status.Entry {
         if let passed = drills.last(where: { $0.outcome == .ok })?.finished {
             lastDrill = max(lastDrill ?? passed, passed)
         }
-        guard let drill = RunRecord.standing(of: drills) else { return }
         lastRuns.removeAll { $0.kind == .drill }
-        lastRuns.append(Status.LastRun(drill))
+        if let drill = RunRecord.standing(of: drills) { lastRuns.append(Status.LastRun(drill)) }
     }
 
     /// What the repository shows, which counts for more than memory.
