@@ -125,15 +125,15 @@ let package = Package(
         ring("Adapters/Sources", "Grafana", ["ByteStreams", "Domain", "Files", "SQLite"]),
         ring("Adapters/Sources", "Kubernetes", ["ByteStreams", "Domain", yams]),
         ring("Adapters/Sources", "Logs", ["ByteStreams", "Domain", "Files"]),
-        ring("Adapters/Sources", "MariaDB", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "MariaDB", ["ByteStreams", "DataFolders", "Domain"]),
         ring("Adapters/Sources", "Meilisearch", ["ByteStreams", "Domain", "WebServices"]),
-        ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "Domain"]),
+        ring("Adapters/Sources", "PostgreSQL", ["ByteStreams", "DataFolders", "Domain"]),
         ring("Adapters/Sources", "Prometheus", ["ByteStreams", "DataFolders", "Domain", "Files", "Transfer"]),
         ring("Adapters/Sources", "Qdrant", ["ByteStreams", "Domain", "WebServices"]),
         ring("Adapters/Sources", "Redis", ["ByteStreams", "Domain", "Transfer"]),
         ring("Adapters/Sources", "SQLite", ["ByteStreams", "Domain", "FileSystem", grdb, grdbSQLite]),
         ring("Adapters/Sources", "Secrets", ["ByteStreams", "Domain", "Files"]),
-        ring("Adapters/Sources", "Typesense", ["ByteStreams", "Domain", "WebServices"]),
+        ring("Adapters/Sources", "Typesense", ["ByteStreams", "DataFolders", "Domain", "WebServices"]),
         ring("Adapters/Sources", "WebServices", ["ByteStreams", "Domain", "Transfer"]),
 
         // Apps: the composition root.

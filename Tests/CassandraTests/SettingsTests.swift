@@ -47,6 +47,13 @@ import Transports
         #expect(JanusGraphFactory().settingsSchema["properties"]?["keyspaces"] == nil)
     }
 
+    @Test("a drill is refused with what to do instead")
+    func drills() {
+        #expect(CassandraFactory().drilling.isEmpty && JanusGraphFactory().drilling.isEmpty)
+        #expect(CassandraFactory().drillRefusal?.instead.contains("salvor restore --stage-only") == true)
+        #expect(JanusGraphFactory().drillRefusal?.reason == "Salvor starts no JanusGraph of its own")
+    }
+
     @Test("preflight looks at tools, ring, data and schema, and says what is wrong with the remedy")
     func preflight() async throws {
         let fixture = try RingFixture { $0.nodes = 2 }

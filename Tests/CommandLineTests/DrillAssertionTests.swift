@@ -190,6 +190,9 @@ struct DrillAssertionTests {
             ("{assert: [{command: [ls], sql: x}]}", "cannot stand beside"),
             ("{assert: [{database: x}]}", "or 'command' is required"), ("{asert: []}", "Did you mean 'assert'?"),
             ("{assert: [{command: [ls], database: x}]}", "belongs to 'sql'"),
+            ("{}", "must list what is to hold"), ("{restore: ls -l}", "must be a list"),
+            ("{restore: [ls], assert: []}", "must list what is to hold"),
+            ("{restore: [ls]}", "'files' sources take no program there"),
         ] {
             try site.folder.write(
                 "plan.yaml", plan.replacingOccurrences(of: "etc]}", with: "etc], drill: \(text)}"))

@@ -129,4 +129,34 @@ struct GrafanaTests {
         let failed = await thrownFailure { try await CapturedSource(adapter) }
         #expect(failed?.summary.contains("not a database of Grafana") == true, "\(String(describing: failed))")
     }
+
+    @Test("a drill brings both back below its folder, with the live ones gone, and the copy is asked in SQL")
+    func drilled() async throws {
+        let fixture = try Fixture()
+        let adapter = try fixture.adapter()
+        let captured = try await CapturedSource(adapter)
+        let folder = try fixture.place()
+        for name in ["etc", "lib"] { try FileManager.default.removeItem(atPath: folder(name)) }
+        let restore = captured.restore()
+        let (facts, _) = try await DrilledRestore.of(restore, adapter) { copy in
+            #expect(try await copy.answer("SELECT title FROM dashboard", database: nil, in: restore) == "Home")
+            let changing = await thrownFailure {
+                _ = try await copy.answer("DELETE FROM org RETURNING 1", database: nil, in: restore)
+            }
+            #expect(changing != nil)
+            let places = copy.places(of: restore)
+            let (root, file) = (
+                try #require(places["SALVOR_DRILL_PATH"]), try #require(places["SALVOR_DRILL_DATABASE"])
+            )
+            let ini = try String(contentsOfFile: root + folder("etc/grafana.ini"), encoding: .utf8)
+            #expect(ini.contains("secret_key = s3cr3t"))
+            let asked = try await StockProgram.run("sqlite3", ["-readonly", file, "SELECT login FROM user"])
+            #expect(asked.text == "admin\n", "\(asked.errors)")
+        }
+        #expect(facts.contains { $0.name == "table dashboard rows" })
+        #expect(facts.contains { $0.name.hasPrefix("configuration ") } && facts.allSatisfy(\.isEqual), "\(facts)")
+        #expect(
+            !FileManager.default.fileExists(atPath: folder("lib"))
+                && !FileManager.default.fileExists(atPath: folder("etc")))
+    }
 }

@@ -87,6 +87,16 @@ struct RunAssessmentTests {
     func others() {
         #expect(of(night(1, .failed, kind: .drill)).findings.first?.event == .drillFailed)
         #expect(of(night(1, kind: .drill)).cleared == [.drill])
+        // Of some sources, it makes good what failed of them and nothing else.
+        let sizes: [String: UInt64] = ["cache": 5, "db": 5]
+        let broken = night(1, .failed, kind: .drill, sizes: sizes, failing: ["db"])
+        let (cache, db) = (
+            night(2, kind: .drill, sizes: ["cache": 5], isWhole: false),
+            night(3, kind: .drill, sizes: ["db": 5], isWhole: false)
+        )
+        #expect(of(cache, [broken]) == Assessment())
+        #expect(of(db, [broken, cache]).cleared == [.drill])
+        #expect(of(night(3, kind: .drill), [broken, cache]).cleared == [.drill])
         #expect(of(night(1, .failed, kind: .prune, code: "storage.denied")).findings.first?.trouble == .prune)
         #expect(of(night(1, .failed, kind: .prune, code: "prune.refused"), [night(0, .failed)]).findings.isEmpty)
         #expect(of(night(1, .failed, kind: .prune, code: "prune.refused"), [night(0)]).findings.count == 1)

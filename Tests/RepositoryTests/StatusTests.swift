@@ -37,7 +37,7 @@ struct StatusTests {
 
     private func run(
         _ kind: RunRecord.Kind, at seconds: Int64, _ outcome: RunRecord.Outcome = .ok, bundle: BundleID? = nil,
-        isWhole: Bool = true
+        isWhole: Bool = true, source: String = "db"
     ) -> RunRecord {
         let id = BundleID(plan: "nightly", started: Timestamp(seconds: Self.epoch + seconds), suffix: "aaaaaa")
         var record = RunRecord(id: bundle ?? id, kind: kind, isWhole: isWhole, host: "test", tool: "t")
@@ -47,7 +47,7 @@ struct StatusTests {
         if outcome != .ok { record.failure = RecordedFailure(code: "source.failed", message: "the disk is gone") }
         record.sources = [
             RecordedSource(
-                name: "db", failure: outcome == .ok ? nil : RecordedFailure(code: "x.y", message: "no"), seconds: 1,
+                name: source, failure: outcome == .ok ? nil : RecordedFailure(code: "x.y", message: "no"), seconds: 1,
                 rawBytes: 1, storedBytes: 1)
         ]
         return record
@@ -197,6 +197,49 @@ struct StatusTests {
         let waiting = Remembered(records: [before, run(.drill, at: 500)], waiting: [before])
         let entry = await entry(plan, at: 900, history: waiting) { repository }
         #expect(entry.warnings == ["records of runs wait on this host for the repository: 1"])
+    }
+
+    @Test("a failed drill of another host is a problem until one succeeds with what failed in it, wherever it is held")
+    func drillsElsewhere() async throws {
+        let test = try await TestRepository.make()
+        let repository = test.repository
+        try await test.backUp(["dump": DumpText.rows(100)], at: 0)
+        let plan = plan(test, drillEvery: 100_000_000)
+        let month: Int64 = 30 * 86_400
+        func problems(at seconds: Int64, history: [RunRecord] = []) async -> [String] {
+            let entry = await self.entry(plan, at: seconds, history: Remembered(records: history)) { repository }
+            return entry.problems.filter { $0.contains("drill") }
+        }
+        func words(_ seconds: Int64) -> [String] {
+            ["the last drill, of \(Timestamp(seconds: Self.epoch + seconds)), failed: the disk is gone"]
+        }
+        #expect(await problems(at: month) == [])
+        _ = try await repository.store(run(.drill, at: month, .failed), plan: plan)
+        #expect(await problems(at: month + 60) == words(month))
+        // Of another source: no news about this one. Not even on the host that made it.
+        let other = run(.drill, at: month + 100, isWhole: false, source: "other")
+        _ = try await repository.store(other, plan: plan)
+        #expect(await problems(at: month + 160) == words(month))
+        #expect(await problems(at: month + 160, history: [other]) == words(month))
+        // This host remembers what the repository has not yet.
+        #expect(await problems(at: month + 260, history: [run(.drill, at: month + 200)]) == [])
+        _ = try await repository.store(run(.drill, at: 2 * month, isWhole: false), plan: plan)
+        #expect(await problems(at: 2 * month + 60) == [])
+        let entry = await entry(plan, at: 2 * month + 60) { repository }
+        #expect(entry.lastRun(.drill)?.outcome == .ok && entry.lastDrill != nil)
+        // Somebody pressed Ctrl-C.
+        var stopped = run(.drill, at: 2 * month + 80, .failed)
+        stopped.failure = RecordedFailure(code: "interrupted", message: "interrupted")
+        _ = try await repository.store(stopped, plan: plan)
+        #expect(await problems(at: 2 * month + 160) == [])
+        // A record that nobody trusted wrote says nothing.
+        let forged = run(.drill, at: 2 * month + 100, .failed)
+        let key = RunRecord.key(forged.id, .drill)
+        let file = test.directory("repo/\(key)")
+        try FileManager.default.createDirectory(
+            atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try JSONEncoder().encode(forged).write(to: URL(fileURLWithPath: file))
+        #expect(await problems(at: 2 * month + 160) == [])
     }
 
     @Test("a source twice or half its usual size is a warning, once there is a history and the size matters")

@@ -16,10 +16,12 @@ public enum AdapterSettings {
     /// What the composition root would give an adapter.
     public static func environment(
         _ kind: String, _ settings: ConfigNode, transport: any Transport,
-        freezeNotes: any FreezeNotes = MemoryFreezeNotes()
+        freezeNotes: any FreezeNotes = MemoryFreezeNotes(), drillProgram: [String]? = nil
     ) -> AdapterEnvironment {
         AdapterEnvironment(
-            source: SourceSettings(name: "app", adapter: kind, transport: .local, settings: settings, mark: mark),
+            source: SourceSettings(
+                name: "app", adapter: kind, transport: .local, settings: settings, mark: mark,
+                drillProgram: drillProgram),
             transport: transport, secrets: LiteralSecretResolver(), clock: SystemClock(), freezeNotes: freezeNotes)
     }
 }

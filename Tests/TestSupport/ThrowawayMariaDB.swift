@@ -145,17 +145,22 @@ public final class ThrowawayMariaDB: Sendable {
             let folder = "/tmp/salvor-my-\(UUID().uuidString.prefix(8).lowercased())"
             try ThrowawayMariaDB.makeFolder(folder)
             keeper = try Keeper(folder: folder, nil)
+            // That of the environment may be closed to the server's account.
+            try ThrowawayMariaDB.makeFolder("\(folder)/tmp")
             let task = Task {
                 let install = ThrowawayMariaDB.unprivileged(
                     "mariadb-install-db",
                     [
                         "--no-defaults", "--datadir=\(folder)/data", "--auth-root-authentication-method=normal",
-                        "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=4M",
+                        "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=4M", "--tmpdir=\(folder)/tmp",
                     ])
                 _ = try await LocalTransport().output(of: install)
                 let boot = ThrowawayMariaDB.unprivileged(
                     "mariadbd",
-                    ["--no-defaults", "--datadir=\(folder)/data", "--bootstrap", "--innodb-log-file-size=4M"])
+                    [
+                        "--no-defaults", "--datadir=\(folder)/data", "--bootstrap", "--innodb-log-file-size=4M",
+                        "--tmpdir=\(folder)/tmp",
+                    ])
                 let script = """
                     FLUSH PRIVILEGES;
                     ALTER USER root@localhost IDENTIFIED BY '\(ThrowawayMariaDB.password)';

@@ -75,7 +75,7 @@ public enum ConfigPrinter {
             pairs.append(("retry-delay", text(PlanDuration.text(source.retryDelay))))
         }
         if source.isIndex { pairs.append(("index", text("true"))) }
-        if !source.assertions.isEmpty { pairs.append(("drill", SchedulePrinter.node(source.assertions))) }
+        if let drill = SchedulePrinter.drill(of: source) { pairs.append(("drill", drill)) }
         if !source.freezes { pairs.append(("freeze", text("off"))) }
         if case .mapping(let own, _) = source.settings {
             pairs += own.map { ($0.key, converted($0.value, under: $0.key)) }

@@ -7,8 +7,14 @@ enum DrillReader {
     private static let longest = 86_400
 
     /// - Throws: `Failure(.configuration)` with file and line.
-    static func assertions(_ source: ConfigReader) throws -> [DrillAssertion] {
-        guard let reader = try source.mapping("drill", allowed: PlanKeys.drill) else { return [] }
+    static func read(_ source: ConfigReader) throws -> (assertions: [DrillAssertion], program: [String]?) {
+        guard let reader = try source.mapping("drill", allowed: PlanKeys.drill) else { return ([], nil) }
+        let program = reader.node("restore") == nil ? nil : try HooksReader.arguments("restore", reader)
+        if program != nil, reader.node("assert") == nil { return ([], program) }
+        return (try assertions(reader), program)
+    }
+
+    private static func assertions(_ reader: ConfigReader) throws -> [DrillAssertion] {
         guard let nodes = try reader.sequence("assert"), !nodes.isEmpty else {
             throw reader.failure("assert", "must list what is to hold, such as {sql: select count(*) > 0 from orders}")
         }

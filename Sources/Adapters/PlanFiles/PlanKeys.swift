@@ -18,7 +18,7 @@ enum PlanKeys {
         "name", "adapter", "transport", "recipients", "time-limit", "retries", "retry-delay", "index", "freeze",
         "drill",
     ]
-    static let drill = ["assert"]
+    static let drill = ["assert", "restore"]
     static let assertion = ["sql", "database", "command", "time-limit"]
     /// The kinds of transport, and what the mapping of each may have.
     static let transports = [

@@ -41,7 +41,17 @@ enum SchedulePrinter {
         ])
     }
 
-    static func node(_ assertions: [DrillAssertion]) -> Node {
+    /// What a source's drill is; nil: nothing of its own.
+    static func drill(of source: SourceSettings) -> Node? {
+        var pairs: [(String, Node)] = []
+        if let program = source.drillProgram {
+            pairs.append(("restore", .sequence(.init(program.map { quoted($0) }))))
+        }
+        if !source.assertions.isEmpty { pairs.append(("assert", node(source.assertions))) }
+        return pairs.isEmpty ? nil : ConfigPrinter.mapping(pairs)
+    }
+
+    private static func node(_ assertions: [DrillAssertion]) -> Node {
         let list = assertions.map { assertion -> Node in
             var pairs: [(String, Node)] = []
             switch assertion.question {
@@ -53,7 +63,7 @@ enum SchedulePrinter {
             pairs.append(("time-limit", ConfigPrinter.text(PlanDuration.text(assertion.timeLimit))))
             return ConfigPrinter.mapping(pairs)
         }
-        return ConfigPrinter.mapping([("assert", .sequence(.init(list)))])
+        return .sequence(.init(list))
     }
 
     private static func hook(_ hook: Hook) -> Node {

@@ -41,6 +41,7 @@ extension PlanReader {
             throw reader.failure("adapter", "knows no '\(adapter)'", hint: hint)
         }
         let own = pairs.filter { !PlanKeys.source.contains($0.key) }
+        let drill = try DrillReader.read(reader)
         return SourceSettings(
             name: name, adapter: adapter, transport: try TransportReader.read(reader), settings: .mapping(own, mark),
             mark: mark,
@@ -48,7 +49,7 @@ extension PlanReader {
             retryDelay: try reader.duration("retry-delay") ?? SourceSettings.standardRetryDelay,
             isIndex: try isIndex(reader, adapter), freezes: try reader.bool("freeze") ?? true,
             recipients: pairs.contains { $0.key == "recipients" } ? try EncryptionReader.recipients(reader) : [],
-            assertions: try DrillReader.assertions(reader))
+            assertions: drill.assertions, drillProgram: drill.program)
     }
 
     /// Only what can be swapped with a probe and put back counts as a search index.

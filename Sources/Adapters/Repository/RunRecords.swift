@@ -49,6 +49,30 @@ extension FormatRepository: RunRecordRepository {
         return nil
     }
 
+    public func drillRecords(plan: String, since: Timestamp, at now: Timestamp) async throws -> [RunRecord] {
+        let latest = Timestamp(seconds: now.seconds + 300)
+        let listing = RunListing(since: since)
+        var folders: [String] = []
+        // Every month has a day that is so many days after another.
+        for seconds in stride(from: since.seconds, to: latest.seconds + 28 * 86_400, by: 28 * 86_400) {
+            let moment = Timestamp(seconds: min(seconds, latest.seconds))
+            let key = RunRecord.key(BundleID(plan: plan, started: moment, suffix: "aaaa"), .drill)
+            let folder = String(key[...(key.lastIndex(of: "/") ?? key.startIndex)])
+            if folders.last != folder { folders.append(folder) }
+        }
+        for folder in folders { try await store.list(folder) { await listing.add($0) } }
+        let newest = await listing.found.filter { $0.kind == .drill && $0.id.started <= latest }
+            .sorted { ($0.id.started, $0.key) > ($1.id.started, $1.key) }
+        var records: [RunRecord] = []
+        for claim in newest.prefix(20) {
+            guard case .success(let record) = try await believed(claim, plan) else { continue }
+            records.append(record)
+            // What failed before that was made good by it.
+            if record.outcome == .ok, record.isWhole { break }
+        }
+        return records.reversed()
+    }
+
     /// Records that one prune removes at most.
     private static let mostForgotten = 1000
 

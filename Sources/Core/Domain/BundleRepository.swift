@@ -97,18 +97,6 @@ public struct SourceOutcome: Sendable {
     }
 }
 
-/// How far a bundle is proven.
-public enum ProofLevel: String, Sendable, Codable, CaseIterable {
-    case presence
-    case checksum
-    case contents
-    /// Restored whole into engines that were thrown away, with every fact equal.
-    case drill
-
-    /// Those that a validation can be asked for.
-    public static let validated: [ProofLevel] = [.presence, .checksum, .contents]
-}
-
 /// What validating one bundle found.
 public struct ValidationReport: Sendable, Codable, Equatable {
     public var bundle: BundleID
@@ -209,6 +197,10 @@ public protocol BundleRepository: Sendable {
     ///
     /// - Throws: `Failure(.signatureInvalid)`, `Failure(.integrity)` or a key's failure when it is not to be believed.
     func proof(_ claim: ProofClaim, of manifest: SignedManifest, at now: Timestamp) async throws -> ProofRecord
+
+    /// The records of the plan's newest drills, of any host, that began from `since` to `now`, oldest first: back to one of
+    /// the whole plan that succeeded. Records that do not count are left out.
+    func drillRecords(plan: String, since: Timestamp, at now: Timestamp) async throws -> [RunRecord]
 
     /// Signs a record with the host's key and stores it beside its bundle.
     ///

@@ -32,6 +32,31 @@ extension DrillingAdapter {
     public func places(of restore: SourceRestore) -> [String: String] { [:] }
 }
 
+/// Why sources of a kind are not drilled.
+public struct DrillRefusal: Sendable, Equatable {
+    /// Follows "'kind' sources cannot be drilled: ".
+    public var reason: String
+    /// One sentence with what to do instead.
+    public var instead: String
+
+    public init(_ reason: String, instead: String) {
+        self.reason = reason
+        self.instead = instead
+    }
+
+    /// For kinds whose server this host has no throw-away copy of.
+    ///
+    /// - Parameter engine: what would have to be started: `Qdrant`.
+    public static func needsEngine(_ engine: String) -> DrillRefusal {
+        DrillRefusal(
+            "Salvor starts no \(engine) of its own",
+            instead:
+                "Restore it into a test \(engine) with 'salvor restore --stage-only' and a plan that reaches that one, "
+                + "or prove the bundle with 'salvor validate-backup --level contents'; leave it out here with --source."
+        )
+    }
+}
+
 /// What an operator wants to hold of a restored source, asked in a drill.
 public struct DrillAssertion: Sendable, Equatable {
     public var question: Question

@@ -161,6 +161,8 @@ public struct SourceSettings: Sendable {
     public var recipients: [String]
     /// What a drill asks the restored source, in the order of the document.
     public var assertions: [DrillAssertion]
+    /// The program, with its arguments, that restores the source for practice in a drill; nil: the adapter does.
+    public var drillProgram: [String]?
 
     /// Half a minute: a server that restarts is back by then.
     public static let standardRetryDelay = 30
@@ -168,7 +170,8 @@ public struct SourceSettings: Sendable {
     public init(
         name: String, adapter: String, transport: TransportSettings, settings: ConfigNode, mark: ConfigMark,
         timeLimit: Int? = nil, retries: Int = 0, retryDelay: Int = standardRetryDelay, isIndex: Bool = false,
-        plan: String = "", freezes: Bool = true, recipients: [String] = [], assertions: [DrillAssertion] = []
+        plan: String = "", freezes: Bool = true, recipients: [String] = [], assertions: [DrillAssertion] = [],
+        drillProgram: [String]? = nil
     ) {
         self.plan = plan
         self.name = name
@@ -183,6 +186,7 @@ public struct SourceSettings: Sendable {
         self.freezes = freezes
         self.recipients = recipients
         self.assertions = assertions
+        self.drillProgram = drillProgram
     }
 }
 

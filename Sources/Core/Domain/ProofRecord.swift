@@ -192,3 +192,15 @@ public struct ProofStanding: Sendable, Equatable, Codable {
         if claim.isProven { proven = claim } else { problems = claim }
     }
 }
+
+/// How far a bundle is proven.
+public enum ProofLevel: String, Sendable, Codable, CaseIterable {
+    case presence
+    case checksum
+    case contents
+    /// Restored whole into engines that were thrown away, with every fact equal.
+    case drill
+
+    /// Those that a validation can be asked for.
+    public static let validated: [ProofLevel] = [.presence, .checksum, .contents]
+}

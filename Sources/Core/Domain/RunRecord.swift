@@ -94,6 +94,29 @@ public struct RunRecord: Codable, Sendable, Equatable {
     }
 }
 
+extension RunRecord {
+    /// The drill that tells how things stand: the newest that failed and was not made good since, else the newest. One that
+    /// somebody interrupted tells nothing.
+    ///
+    /// - Parameter records: of drills, oldest first.
+    public static func standing(of records: [RunRecord]) -> RunRecord? {
+        let drills = records.filter { $0.failure?.code != Failure.Code.interrupted.text }
+        for (index, drill) in drills.enumerated().reversed() where drill.outcome != .ok {
+            if !drills[(index + 1)...].contains(where: drill.isMadeGood) { return drill }
+        }
+        return drills.last
+    }
+
+    /// Whether a later drill succeeded with whatever failed in this one.
+    public func isMadeGood(by later: RunRecord) -> Bool {
+        guard later.outcome == .ok else { return false }
+        let failed = sources.filter { $0.failure != nil }
+        // One that took too long failed as a whole.
+        let names = (failed.isEmpty ? sources : failed).map(\.name)
+        return later.isWhole || Set(names).isSubset(of: later.sources.map(\.name))
+    }
+}
+
 /// What a run came to, for its record.
 public struct RunFindings: Sendable {
     public var bundle: BundleID?

@@ -115,6 +115,10 @@ public protocol SourceAdapterFactory: Sendable {
     var canBeIndex: Bool { get }
     /// What a drill can ask such a source; empty: it cannot be drilled.
     var drilling: DrillQuestions { get }
+    /// Why such sources are not drilled; nil: they are, or there is nothing particular to say.
+    var drillRefusal: DrillRefusal? { get }
+    /// Whether a drill takes a program that the plan names (`drill.restore`).
+    var drillsByProgram: Bool { get }
     /// A JSON Schema (draft 2020-12) object for the adapter's own settings.
     var settingsSchema: JSONValue { get }
     /// Reads the settings strictly and makes the adapter; reaches nothing yet.
@@ -125,4 +129,8 @@ extension SourceAdapterFactory {
     public var canBeIndex: Bool { false }
 
     public var drilling: DrillQuestions { [] }
+
+    public var drillRefusal: DrillRefusal? { nil }
+
+    public var drillsByProgram: Bool { false }
 }

@@ -12,7 +12,7 @@ public enum RunAssessment {
         switch record.kind {
         case .backup: backup(record, plan, history, book.open[.anomaly]?.since)
         case .validate: validation(record, book.open[.validation]?.subject)
-        case .drill: drill(record)
+        case .drill: drill(record, history.filter { $0.kind == .drill })
         case .prune: prune(record, history)
         // Somebody sits in front of a restore.
         case .restore: Assessment()
@@ -113,8 +113,12 @@ public enum RunAssessment {
         ])
     }
 
-    private static func drill(_ record: RunRecord) -> Assessment {
-        guard record.outcome != .ok else { return Assessment(cleared: [.drill]) }
+    private static func drill(_ record: RunRecord, _ earlier: [RunRecord]) -> Assessment {
+        if record.outcome == .ok {
+            // A drill of some sources says nothing about another one's failure.
+            let isWell = RunRecord.standing(of: earlier + [record])?.outcome == .ok
+            return isWell ? Assessment(cleared: [.drill]) : Assessment()
+        }
         guard let failure = record.failure, failure.code != Failure.Code.interrupted.text else { return Assessment() }
         let bundle = record.bundle?.text ?? "latest"
         return Assessment(findings: [

@@ -198,9 +198,13 @@ public struct Drill: Sendable {
         // The engine of a drill is this host's, wherever the live one is.
         settings.transport = .local
         guard let adapter = try registry.adapter(settings) as? any DrillingAdapter else {
+            let refusal = try registry.factory(source.adapter, mark: settings.mark).drillRefusal
             throw Failure(
-                .restoreBlocked, "'\(source.adapter)' sources cannot be drilled: there is no engine to throw away",
-                hint: "Prove it with 'salvor validate-backup --level contents', and leave it out with --source.")
+                .restoreBlocked,
+                "'\(source.adapter)' sources cannot be drilled: "
+                    + (refusal?.reason ?? "there is no engine to throw away"),
+                hint: refusal?.instead
+                    ?? "Prove it with 'salvor validate-backup --level contents', and leave it out with --source.")
         }
         let id = BundleID.randomSuffix()
         let work = try await folders.work(source.name)

@@ -6,7 +6,16 @@ public enum DrillRules {
     /// - Throws: `Failure(.configuration)` when a source cannot be asked what its plan asks.
     public static func check(_ plan: Plan, _ registry: AdapterRegistry) throws {
         for source in plan.sources {
-            let known = try registry.factory(source.adapter, mark: source.mark).drilling
+            let factory = try registry.factory(source.adapter, mark: source.mark)
+            let known = factory.drilling
+            guard source.drillProgram == nil || factory.drillsByProgram else {
+                throw Failure(
+                    .configuration,
+                    "\(source.mark): source '\(source.name)' has 'drill.restore', and '\(source.adapter)' sources take no "
+                        + "program there",
+                    hint: known.isEmpty
+                        ? "Such sources are not drilled." : "Leave it out: Salvor restores such sources itself.")
+            }
             for assertion in source.assertions {
                 let (word, needed): (String, DrillQuestions) =
                     switch assertion.question {

@@ -12,6 +12,8 @@ struct Holdings: Sendable {
     /// Of the bundles asked about, by records whose signatures were checked.
     var standings: [BundleID: ProofStanding] = [:]
     var lastProofs: [Status.LastProof] = []
+    /// Newest last.
+    var drills: [RunRecord] = []
     /// What was wrong on the way.
     var problems: [String] = []
 
@@ -40,7 +42,17 @@ struct Holdings: Sendable {
             }
         }
         await holdings.noting { $0.lastProofs = try await lastProofs($0.summaries, repository, at: now) }
+        await holdings.noting {
+            $0.drills = try await repository.drillRecords(
+                plan: plan.name, since: Timestamp(seconds: now.seconds - drillReach(plan)), at: now)
+        }
         return holdings
+    }
+
+    /// Seconds within which drills are looked for: two of them, or two months.
+    private static func drillReach(_ plan: Plan) -> Int64 {
+        let (months, year) = (62 * 86_400, 400 * 86_400)
+        return Int64(min(year, max(months, 2 * min(year, plan.objectives.drillEvery ?? 0))))
     }
 
     /// So many claims of each level are looked at; more are there that do not count only when somebody means harm.

@@ -36,6 +36,7 @@ public struct Status: Sendable {
         } else {
             await entry.takeHoldings(of: plan, limit, repository)
         }
+        entry.takeDrills()
         entry.judgeAge()
         entry.judgeRuns()
         entry.judgeTrend()
@@ -85,13 +86,14 @@ extension Status.Entry {
             try history.runs(kind, newest: Self.reach).last { $0.isWhole || kind != .backup }
                 .map(Status.LastRun.init)
         }
+        drills = try history.runs(.drill, newest: Self.reach)
         // The next run will record its death; until then nobody else tells of it.
         if !isRunning, var dead = try history.begun(), dead.isWhole {
             dead.outcome = .died
+            if dead.kind == .drill { drills.append(dead) }
             lastRuns.removeAll { $0.kind == dead.kind }
             lastRuns.append(Status.LastRun(dead))
         }
-        lastDrill = try history.runs(.drill, newest: Self.reach).last { $0.outcome == .ok }?.finished
         pendingRecords = try history.pending().count
         let backups = try history.runs(.backup, newest: Self.reach).filter(\.isWhole)
         lastGood = backups.last { $0.outcome == .ok && $0.bundle != nil }?.bundle
@@ -105,6 +107,16 @@ extension Status.Entry {
         }
     }
 
+    /// What the drills that are known come to.
+    fileprivate mutating func takeDrills() {
+        drills.sort { ($0.started, $0.id) < ($1.started, $1.id) }
+        if let passed = drills.last(where: { $0.outcome == .ok })?.finished {
+            lastDrill = max(lastDrill ?? passed, passed)
+        }
+        lastRuns.removeAll { $0.kind == .drill }
+        if let drill = RunRecord.standing(of: drills) { lastRuns.append(Status.LastRun(drill)) }
+    }
+
     /// What the repository shows, which counts for more than memory.
     mutating func take(_ holdings: Holdings, _ plan: Plan) {
         isReachable = true
@@ -113,6 +125,8 @@ extension Status.Entry {
         keys = holdings.keys
         lastProofs = holdings.lastProofs
         // Drills are held where the key is, seldom on this host.
+        let known = Set(drills.map(\.id))
+        drills += holdings.drills.filter { !known.contains($0.id) }
         if let drilled = lastProofs.first(where: { $0.level == .drill })?.at {
             lastDrill = max(lastDrill ?? drilled, drilled)
         }

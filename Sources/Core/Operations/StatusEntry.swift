@@ -33,7 +33,8 @@ extension Status {
         public var lastProofs: [LastProof]
         /// In the order of the plan.
         public var sources: [Source]
-        /// The last run of each kind on this host; a backup of some sources only is none.
+        /// The last run of each kind on this host; a backup of some sources only is none. The drill is of whichever host, and
+        /// one that failed as long as none succeeded since with what failed in it.
         public var lastRuns: [LastRun]
         /// When the timer is due next; nil: the plan has no schedule.
         public var nextRun: Timestamp?
@@ -47,6 +48,8 @@ extension Status {
         public var warnings: [String]
         /// Why an operator should look; empty: all is well.
         public var problems: [String]
+        /// The drills of this host and of others, as far as they are known.
+        var drills: [RunRecord] = []
 
         /// Whether anybody looked at what the repository holds.
         public var isSeen: Bool { isReachable && access != .putOnly }

@@ -9,6 +9,8 @@ public struct ArangoFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drillRefusal: DrillRefusal? { .needsEngine("ArangoDB") }
+
     public var settingsSchema: JSONValue { ArangoSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

@@ -9,6 +9,8 @@ public struct CassandraFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drillRefusal: DrillRefusal? { .needsEngine("Cassandra") }
+
     public var settingsSchema: JSONValue { CassandraSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

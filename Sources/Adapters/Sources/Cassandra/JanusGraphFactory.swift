@@ -9,6 +9,8 @@ public struct JanusGraphFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drillRefusal: DrillRefusal? { .needsEngine("JanusGraph") }
+
     public var settingsSchema: JSONValue {
         let properties = CassandraSettings.properties.filter { $0.key != "keyspaces" }
             .merging(GraphSettings.properties) { _, own in own }

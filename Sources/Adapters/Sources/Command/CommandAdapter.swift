@@ -11,6 +11,8 @@ struct CommandAdapter: SourceAdapter {
 
     let settings: CommandSettings
     let environment: AdapterEnvironment
+    /// In a drill, the folder that the copy goes to.
+    var drillFolder: String?
 
     /// The programs of one capture or restore.
     func programs(_ place: RestorePlace? = nil, target: String? = nil) async throws -> CommandPrograms {
@@ -30,6 +32,10 @@ struct CommandAdapter: SourceAdapter {
         if let place {
             words["{id}"] = place.restoreID
             words["{bundle}"] = place.bundle.text
+        }
+        if let drillFolder {
+            words["{folder}"] = drillFolder
+            variables["SALVOR_DRILL_PATH"] = drillFolder
         }
         return CommandPrograms(
             transport: environment.transport, variables: variables, words: words, secrets: secrets)

@@ -9,6 +9,10 @@ public struct CommandFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { .command }
+
+    public var drillsByProgram: Bool { true }
+
     public var settingsSchema: JSONValue { CommandSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

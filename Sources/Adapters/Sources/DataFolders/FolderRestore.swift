@@ -32,18 +32,22 @@ public struct FolderRestore: Sendable {
     public let stop: [String]?
     public let start: [String]?
     private let transport: any Transport
+    private let launch: (@Sendable () async throws -> Void)?
     private let isAnswering: @Sendable () async -> Bool
 
-    /// - Parameter isAnswering: whether the live server can be reached at this moment.
+    /// - Parameters:
+    ///   - launch: starts a server that is no service of the host's, and returns when it answers; instead of `start`.
+    ///   - isAnswering: whether the live server can be reached at this moment.
     public init(
         source: String, target: String?, stop: [String]?, start: [String]?, transport: any Transport,
-        isAnswering: @escaping @Sendable () async -> Bool
+        launch: (@Sendable () async throws -> Void)? = nil, isAnswering: @escaping @Sendable () async -> Bool
     ) {
         self.source = source
         self.target = target
         self.stop = stop
         self.start = start
         self.transport = transport
+        self.launch = launch
         self.isAnswering = isAnswering
     }
 
@@ -118,7 +122,7 @@ public struct FolderRestore: Sendable {
         try await make(path)
         let target = target
         let isGiven = try await Blocking.run { try target.map { try FolderExchange.giveAway(path, like: $0) } }
-        if isGiven == false {
+        if isGiven == false, launch == nil {
             await journal.note("'\(path)' belongs to the user who restores: give it to the server's")
         }
         guard let new = FolderExchange.inode(path) else {
@@ -178,7 +182,7 @@ public struct FolderRestore: Sendable {
         }
         record.phase = .promoted
         try await write(record, journal)
-        if start == nil { await journal.note("start the server now") }
+        if start == nil, launch == nil { await journal.note("start the server now") }
     }
 
     public func rollBack(_ place: RestorePlace, journal: any RestoreJournal) async throws {
@@ -251,6 +255,10 @@ public struct FolderRestore: Sendable {
 
     /// Starts the server and waits until it answers; false when somebody else has to.
     private func begin() async throws -> Bool {
+        if let launch {
+            try await launch()
+            return true
+        }
         guard let start else { return false }
         try await run(start)
         for _ in 0..<600 {

@@ -11,6 +11,8 @@ struct EtcdAdapter: FreezingAdapter {
 
     let settings: EtcdSettings
     let environment: AdapterEnvironment
+    /// In a drill, what stands for the live member.
+    var scratch: ScratchMember?
 
     func tools() async throws -> EtcdTools {
         let password: String? =

@@ -8,7 +8,7 @@ extension EtcdAdapter {
     private var folder: FolderRestore {
         FolderRestore(
             source: environment.source.name, target: settings.dataDirectory, stop: settings.stop, start: settings.start,
-            transport: environment.transport, isAnswering: isAnswering)
+            transport: environment.transport, launch: launch, isAnswering: isAnswering)
     }
 
     private static func file(_ place: RestorePlace) -> String { place.scratchDirectory + "/snapshot.db" }
@@ -53,21 +53,8 @@ extension EtcdAdapter {
             plan.blockers.append("a snapshot is restored as a whole: '--include' selects nothing in it")
         }
         if restore.rename != nil { plan.blockers.append("set 'restore.data-directory' instead of '--rename'") }
-        do {
-            let status = try await tools.status()
-            let id = String(status.header.cluster, radix: 16)
-            plan.target += ", now etcd \(status.version), cluster \(id)"
-            if id != record.clusterID {
-                plan.warnings.append("the running cluster is not the one the bundle was taken from")
-            }
-            let (mine, theirs) = (Self.series(status.version), Self.series(record.version))
-            if mine.lexicographicallyPrecedes(theirs) {
-                plan.blockers.append(
-                    "the target runs etcd \(status.version), older than the bundle's \(record.version)")
-            }
-        } catch let failure as Failure where failure.code == .sourceUnreachable {
-            plan.warnings.append("no member answers at \(settings.endpoint): it cannot be compared with the bundle's")
-        }
+        // In a drill there is no member before there are data.
+        if scratch == nil { try await compare(record, with: tools, &plan) }
         do {
             let program = try await tools.fileProgram()
             let identity = try identity(record)
@@ -92,6 +79,27 @@ extension EtcdAdapter {
         }
         folder.describe(restore.place, in: &plan)
         return plan
+    }
+
+    /// The live cluster against the bundle's.
+    private func compare(
+        _ record: EtcdRecord, with tools: EtcdTools, _ plan: inout SourceRestorePlan
+    ) async throws {
+        do {
+            let status = try await tools.status()
+            let id = String(status.header.cluster, radix: 16)
+            plan.target += ", now etcd \(status.version), cluster \(id)"
+            if id != record.clusterID {
+                plan.warnings.append("the running cluster is not the one the bundle was taken from")
+            }
+            let (mine, theirs) = (Self.series(status.version), Self.series(record.version))
+            if mine.lexicographicallyPrecedes(theirs) {
+                plan.blockers.append(
+                    "the target runs etcd \(status.version), older than the bundle's \(record.version)")
+            }
+        } catch let failure as Failure where failure.code == .sourceUnreachable {
+            plan.warnings.append("no member answers at \(settings.endpoint): it cannot be compared with the bundle's")
+        }
     }
 
     private static func series(_ version: String) -> [Int] {
@@ -201,7 +209,7 @@ extension EtcdAdapter {
     }
 
     /// Waits until this very member answers.
-    private static func wait(for name: String, _ tools: EtcdTools) async throws {
+    static func wait(for name: String, _ tools: EtcdTools) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
             do {

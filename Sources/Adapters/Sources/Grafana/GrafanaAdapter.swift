@@ -65,7 +65,7 @@ struct GrafanaAdapter: SourceAdapter {
     // MARK: - Parts of a restore
 
     /// What concerns the database of a restore of both.
-    private func databasePart(_ restore: SourceRestore) -> SourceRestore {
+    func databasePart(_ restore: SourceRestore) -> SourceRestore {
         var part = restore
         part.contents.restoreData = restore.contents.restoreData["database"] ?? .null
         part.contents.facts = Facts(restore.contents.facts.values.filter { !$0.key.hasPrefix("configuration ") })

@@ -11,6 +11,8 @@ public struct GrafanaFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { [.command, .sql] }
+
     public var settingsSchema: JSONValue { GrafanaSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

@@ -10,6 +10,14 @@ public struct KubernetesFactory: SourceAdapterFactory {
     /// Configuration: what a cluster is told to be, not what its programs store.
     public var isData: Bool { false }
 
+    public var drillRefusal: DrillRefusal? {
+        DrillRefusal(
+            "Salvor starts no cluster of its own",
+            instead:
+                "Try its objects on a test cluster with 'salvor restore --stage-only' and a plan that reaches that one, or "
+                + "prove the bundle with 'salvor validate-backup --level contents'; leave it out here with --source.")
+    }
+
     public var settingsSchema: JSONValue { KubernetesSettings.schema }
 
     /// Reads the settings strictly and makes the adapter; reaches nothing yet.

@@ -9,6 +9,8 @@ public struct MariaDBFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { [.command, .sql] }
+
     public var settingsSchema: JSONValue { MariaDBSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

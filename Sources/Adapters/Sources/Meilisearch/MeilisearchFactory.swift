@@ -11,6 +11,8 @@ public struct MeilisearchFactory: SourceAdapterFactory {
 
     public var canBeIndex: Bool { true }
 
+    public var drillRefusal: DrillRefusal? { .needsEngine("Meilisearch") }
+
     public var settingsSchema: JSONValue { MeilisearchSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ByteStreams
+import DataFolders
 import Domain
 import Foundation
 import Glibc
@@ -16,22 +17,17 @@ extension PostgreSQLAdapter: DrillingAdapter {
             var settings = settings
             (settings.jobs, settings.counting) = (self.settings.jobs, self.settings.counting)
             let adapter = PostgreSQLAdapter(environment: environment, settings: settings)
-            try await cluster.waitUntilAnswering { _ = try await Server.reach(adapter.environment, adapter.settings) }
+            try await ScratchProgram.waitUntilAnswering {
+                _ = try await Server.reach(adapter.environment, adapter.settings)
+            }
             return try await body(adapter)
         }
     }
 
     func answer(_ sql: String, database: String?, in restore: SourceRestore) async throws -> String? {
         let restored = try ClusterRecord(restore.contents.restoreData).databases.map(\.name)
-        guard let name = database ?? (restored.count == 1 ? restored.first : nil), restored.contains(name) else {
-            throw Failure(
-                .restoreBlocked,
-                database.map { "the bundle has no database '\($0)'" }
-                    ?? "the bundle has \(restored.count) databases, and the assertion does not say which is asked",
-                hint: "Say 'database:' beside 'sql', one of \(restored.sorted().joined(separator: ", ")).")
-        }
-        var query = sql[...]
-        while let last = query.last, last == ";" || last.isWhitespace { query.removeLast() }
+        let name = try ScratchQuestion.database(database, of: restored)
+        let query = ScratchQuestion.inner(sql)
         let programs = try await Server.reach(environment, settings).programs
         // As an argument, and in the place of a table: what psql reads from its input may be its own commands, with a shell
         // among them, and what stands there cannot change anything.
@@ -43,7 +39,7 @@ extension PostgreSQLAdapter: DrillingAdapter {
         }
         let rows = try Psql.decode([String: JSONValue].self, bytes)
         guard rows.count == 1, let row = rows.first, row.count == 1, let value = row.values.first else {
-            throw Failure(.verifyFailed, "it does not give one row of one value")
+            throw ScratchQuestion.isNotOneValue
         }
         return switch value {
         case .null: nil
@@ -67,13 +63,7 @@ struct ScratchCluster: Sendable {
     private let binaries: String
     private let transport: any Transport
     /// PostgreSQL refuses to run as root.
-    private let account: Account?
-
-    private struct Account: Sendable {
-        let name: String
-        let user: uid_t
-        let group: gid_t
-    }
+    private let account: ScratchAccount
 
     /// - Throws: `Failure(.programMissing)` when this host has no server of that major.
     init(folder: String, major: Int, programs: String?, transport: any Transport) throws {
@@ -86,35 +76,22 @@ struct ScratchCluster: Sendable {
                 hint: "Install the package postgresql-\(major), or hold the drill on a host that has it.")
         }
         binaries = found
-        account = geteuid() == 0 ? try Self.unprivileged() : nil
-    }
-
-    /// Who runs the server when salvor is root.
-    private static func unprivileged() throws -> Account {
-        for name in ["postgres", "nobody"] {
-            if let entry = getpwnam(name)?.pointee, entry.pw_uid != 0 {
-                return Account(name: name, user: entry.pw_uid, group: entry.pw_gid)
-            }
-        }
-        throw Failure(.programMissing, "there is no user 'postgres' or 'nobody' to run a PostgreSQL server as")
+        account = try ScratchAccount(["postgres", "nobody"], of: "PostgreSQL")
     }
 
     /// Runs the server while `body` works with settings that reach it.
     func run<Result: Sendable>(
         _ body: @escaping @Sendable (PostgreSQLSettings) async throws -> Result
     ) async throws -> Result {
-        if let account {
-            guard chown(folder, account.user, account.group) == 0 else {
-                throw Failure(.localInput, "unable to give '\(folder)' to '\(account.name)'")
-            }
-        }
         // Its socket is in the folder, and nobody else gets in there.
-        guard chmod(folder, 0o700) == 0 else { throw Failure(.localInput, "unable to close '\(folder)' to others") }
+        try await Blocking.run { [account, folder] in try account.take(folder) }
         let make = program(
             "initdb",
             ["--pgdata=\(folder)/data", "--username=\(Self.superuser)", "--auth=trust"]
                 + ["--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"])
-        _ = try await transport.output(of: make)
+        let (_, made) = try await transport.outputAndExit(of: make)
+        // The program that changes the account is not the one to name.
+        try made.requireSuccess(of: Program("\(binaries)/initdb", []))
         var options = ["-D", "\(folder)/data", "-k", folder]
         // It is thrown away: a crash costs a new drill, and nothing else.
         for setting in ["listen_addresses=", "fsync=off", "full_page_writes=off", "autovacuum=off", "max_wal_size=4GB"]
@@ -133,20 +110,6 @@ struct ScratchCluster: Sendable {
         return result
     }
 
-    /// Waits for the server to accept connections.
-    func waitUntilAnswering(_ question: () async throws -> Void) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while true {
-            do { return try await question() } catch let failure as Failure {
-                // Until it listens every attempt fails.
-                guard failure.code == .sourceUnreachable, ContinuousClock.now < deadline else {
-                    throw failure.prefixed("the server of the drill")
-                }
-            }
-            try await Task.sleep(for: .milliseconds(100))
-        }
-    }
-
     private func settings() throws -> PostgreSQLSettings {
         var settings = try PostgreSQLSettings(
             .mapping([], ConfigMark(file: "drill", line: 1, column: 1)), path: "drill")
@@ -157,15 +120,8 @@ struct ScratchCluster: Sendable {
         return settings
     }
 
-    /// A server program, as the account it may run as. Its signal when salvor dies is set after the change of account, which
-    /// would clear it.
+    /// A server program, as the account it may run as.
     private func program(_ name: String, _ arguments: [String]) -> Program {
-        guard let account else { return Program("\(binaries)/\(name)", arguments) }
-        return Program(
-            "setpriv",
-            [
-                "--reuid=\(account.user)", "--regid=\(account.group)", "--clear-groups", "--pdeathsig=QUIT",
-                "\(binaries)/\(name)",
-            ] + arguments, environment: ["HOME": folder, "LC_ALL": "C"])
+        account.program("\(binaries)/\(name)", arguments, endingWith: "QUIT", home: folder)
     }
 }

@@ -12,11 +12,27 @@ struct PrometheusAdapter: FreezingAdapter {
 
     let settings: PrometheusSettings
     let environment: AdapterEnvironment
+    /// In a drill, what stands for the live server.
+    var scratch: ScratchPrometheus?
 
     func server() async throws -> PrometheusServer {
+        if let scratch {
+            // Nobody may take the live one for it.
+            guard let port = scratch.port else {
+                throw Failure(.sourceUnreachable, "the server of the drill was not started yet")
+            }
+            return server(ofDrill: port)
+        }
         let password: String? =
             if let reference = settings.password { try await environment.secrets.resolve(reference) } else { nil }
         return PrometheusServer(settings: settings, password: password, transport: environment.transport)
+    }
+
+    /// The drill's server at a port of this host.
+    func server(ofDrill port: Int) -> PrometheusServer {
+        var settings = settings
+        (settings.port, settings.url) = (port, ScratchPrometheus.url(port))
+        return PrometheusServer(settings: settings, password: nil, transport: environment.transport)
     }
 
     /// The storage folder, absolute.

@@ -9,6 +9,8 @@ public struct PrometheusFactory: SourceAdapterFactory {
 
     public var isData: Bool { true }
 
+    public var drilling: DrillQuestions { .command }
+
     public var settingsSchema: JSONValue { PrometheusSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

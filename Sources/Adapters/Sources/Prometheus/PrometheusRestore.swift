@@ -12,11 +12,13 @@ extension PrometheusAdapter {
     private static let mostSamplesRead: Int64 = 5_000_000
 
     private func folder(_ target: String?) -> FolderRestore {
-        let (transport, settings) = (environment.transport, settings)
+        let (transport, settings, isDrill) = (environment.transport, settings, scratch != nil)
         return FolderRestore(
             source: environment.source.name, target: target, stop: settings.stop, start: settings.start,
-            transport: transport
+            transport: transport, launch: launch
         ) {
+            // A drill's server runs only once it was started on the copy.
+            guard !isDrill else { return false }
             // Refused and unreachable are the same here: nobody answers.
             guard
                 let descriptor = try? await transport.connect(
@@ -24,6 +26,15 @@ extension PrometheusAdapter {
             else { return false }
             close(descriptor)
             return true
+        }
+    }
+
+    /// Starts a drill's server on the copy; nil: the server is the host's.
+    private var launch: (@Sendable () async throws -> Void)? {
+        guard let scratch else { return nil }
+        let adapter = self
+        return {
+            try await scratch.start { port in try await Self.waitForStorage(of: adapter.server(ofDrill: port)) }
         }
     }
 
@@ -46,16 +57,18 @@ extension PrometheusAdapter {
             plan.blockers.append("blocks are restored as a whole: '--include' selects nothing in them")
         }
         if restore.rename != nil { plan.blockers.append("set 'data-directory' instead of '--rename'") }
-        do {
-            let server = try await server()
-            let version = try await server.version()
-            plan.target += ", now \(version)"
-            if Self.series(version).lexicographicallyPrecedes(Self.series(restore.contents.engine)) {
-                plan.warnings.append("the target is \(version), older than the bundle's \(restore.contents.engine)")
+        if scratch == nil {
+            do {
+                let server = try await server()
+                let version = try await server.version()
+                plan.target += ", now \(version)"
+                if Self.series(version).lexicographicallyPrecedes(Self.series(restore.contents.engine)) {
+                    plan.warnings.append("the target is \(version), older than the bundle's \(restore.contents.engine)")
+                }
+                if let words = try await retentionWarning(restore, server) { plan.warnings.append(words) }
+            } catch let failure as Failure {
+                plan.warnings.append("the running server was not looked at: \(failure.summary)")
             }
-            if let words = try await retentionWarning(restore, server) { plan.warnings.append(words) }
-        } catch let failure as Failure {
-            plan.warnings.append("the running server was not looked at: \(failure.summary)")
         }
         let folder = folder(target)
         plan.steps += [
@@ -155,17 +168,20 @@ extension PrometheusAdapter {
     }
 
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
-        let server = try await server()
         try await folder(try await target(journal)).promote(restore.place, journal: journal) {
-            // The port is open before the storage is.
-            let deadline = ContinuousClock.now + .seconds(60)
-            while true {
-                do {
-                    _ = try await server.call("GET", "/api/v1/status/tsdb")
-                    return
-                } catch let failure as Failure where ContinuousClock.now < deadline && failure.code != .sourceDenied {
-                    try await Task.sleep(for: .milliseconds(200))
-                }
+            try await Self.waitForStorage(of: try await server())
+        }
+    }
+
+    /// The port is open before the storage is.
+    private static func waitForStorage(of server: PrometheusServer) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                _ = try await server.call("GET", "/api/v1/status/tsdb")
+                return
+            } catch let failure as Failure where ContinuousClock.now < deadline && failure.code != .sourceDenied {
+                try await Task.sleep(for: .milliseconds(200))
             }
         }
     }

@@ -11,6 +11,8 @@ public struct QdrantFactory: SourceAdapterFactory {
 
     public var canBeIndex: Bool { true }
 
+    public var drillRefusal: DrillRefusal? { .needsEngine("Qdrant") }
+
     public var settingsSchema: JSONValue { QdrantSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

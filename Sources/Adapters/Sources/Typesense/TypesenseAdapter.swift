@@ -7,6 +7,8 @@ import WebServices
 struct TypesenseAdapter: SourceAdapter {
     let settings: TypesenseSettings
     let environment: AdapterEnvironment
+    /// In a drill, the key of the server that stands for the live one.
+    var scratchKey: String?
 
     private var server: WebServer {
         WebServer(

@@ -11,6 +11,8 @@ public struct TypesenseFactory: SourceAdapterFactory {
 
     public var canBeIndex: Bool { true }
 
+    public var drilling: DrillQuestions { .command }
+
     public var settingsSchema: JSONValue { TypesenseSettings.schema }
 
     public func make(_ environment: AdapterEnvironment) throws -> any SourceAdapter {

@@ -9,13 +9,16 @@ struct TypesenseSettings: Sendable {
     var collections: ChosenNames
     /// Seconds without a byte that end a request.
     var timeout = 60
+    /// The server program of drills; nil: found in PATH.
+    var scratchProgram: String?
 
     init(_ node: ConfigNode, source: String) throws {
         let reader = try ConfigReader(
-            node, path: source, allowed: ["connection", "collections", "exclude", "timeout"])
+            node, path: source, allowed: ["connection", "collections", "exclude", "timeout", "restore"])
         web = try WebSettings(reader, port: Self.port, usesKey: true)
         collections = try ChosenNames(reader, "collections")
         timeout = try reader.integer("timeout", in: 1...86_400) ?? timeout
+        scratchProgram = try reader.mapping("restore", allowed: ["scratch-program"])?.string("scratch-program")
     }
 
     static let schema: JSONValue = [
@@ -26,6 +29,12 @@ struct TypesenseSettings: Sendable {
             "collections": ChosenNames.schema,
             "exclude": ChosenNames.excludeSchema,
             "timeout": ["type": "integer", "minimum": 1, "maximum": 86_400, "default": 60],
+            "restore": [
+                "type": "object", "additionalProperties": false,
+                "properties": [
+                    "scratch-program": ["type": "string", "description": "The server program of drills."]
+                ],
+            ],
         ],
     ]
 }

@@ -110,7 +110,10 @@ struct DrillCommand: AsyncParsableCommand {
         }
         // In whole: the table cuts it.
         let failures = report.sources.compactMap { source in
-            source.failure.map { "FAILED: source '\(source.name)': \(PrintableText.of($0.message))" }
+            source.failure.map { failure in
+                "FAILED: source '\(source.name)': \(PrintableText.of(failure.message))"
+                    + (failure.hint.map { "\n  \(PrintableText.of($0))" } ?? "")
+            }
         }
         return ([table.text()] + failures + [verdict]).joined(separator: "\n")
     }
