@@ -172,7 +172,7 @@ let package = Package(
             "RepositoryTests",
             [
                 "Repository", "Operations", "Compression", "Encryption", "LocalState", "Domain", "ByteStreams",
-                "PlanFiles", "Retention", "Stores",
+                "Notifications", "PlanFiles", "Retention", "Stores",
             ]),
         tests("StoresTests", ["Stores", "Transfer", "Domain", "ByteStreams"]),
         tests("TimersTests", ["Timers", "Domain", "PlanFiles", "Transports"]),

@@ -3,6 +3,7 @@ import ByteStreams
 import Domain
 import Foundation
 import LocalState
+import Notifications
 import Operations
 import Repository
 import Stores
@@ -252,8 +253,10 @@ struct StatusTests {
         try await test.backUp(["dump": DumpText.rows(90_000)], at: 10)
         var entry = await entry(plan(test), at: 900) { repository }
         #expect(
-            entry.warnings.count == 1 && entry.warnings[0].hasSuffix("where 1.2 MiB are usual"),
-            "\(entry.warnings)")
+            entry.warnings == [
+                "db has \(Notifications.Size.text(UInt64(DumpText.rows(90_000).count))), where "
+                    + "\(Notifications.Size.text(UInt64(usual.count))) are usual"
+            ])
         #expect(entry.sources[0].size?.usualRawBytes == UInt64(usual.count))
         #expect(entry.problems.isEmpty)
         try await test.backUp(["dump": DumpText.rows(10_000)], at: 20)
