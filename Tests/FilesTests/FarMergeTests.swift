@@ -85,13 +85,14 @@ struct FarMergeTests: FarTesting {
     /// Old and new content, a folder that is gone, and one with something new in it.
     private func scene(_ transport: any Transport) async throws -> (TreeFixture, FarFilesAdapter, SourceRestore) {
         let tree = try TreeFixture()
-        for name in ["a", "sub/b", "gone/c", "gone/deep/d", "left"] { try tree.write(name, "captured") }
+        for name in ["a", "sub/b", "sub/fresh", "gone/c", "gone/deep/d", "left"] { try tree.write(name, "captured") }
         let adapter = try adapter(transport, [tree.root])
         let (capture, _, report) = try await captured(adapter)
         for name in ["a", "sub/b", "sub/new", "left"] { try tree.write(name, "live") }
         try tree.remove("gone")
+        try tree.remove("sub/fresh")
         let restore = try restore(
-            capture, report, include: ["a", "b", "c", "d"], try TemporaryDirectory("scratch"))
+            capture, report, include: ["a", "b", "c", "d", "fresh"], try TemporaryDirectory("scratch"))
         return (tree, adapter, restore)
     }
 
@@ -101,11 +102,12 @@ struct FarMergeTests: FarTesting {
         }
         let names = try FileManager.default.contentsOfDirectory(atPath: tree.root).sorted()
         #expect(names == ["a", "left", "sub"], sourceLocation: sourceLocation)
+        #expect(text(tree, "sub/fresh") == nil, sourceLocation: sourceLocation)
         #expect(try beside(tree) == [], "nothing is left beside", sourceLocation: sourceLocation)
     }
 
     private func expectPromoted(_ tree: TreeFixture, sourceLocation: SourceLocation = #_sourceLocation) {
-        for name in ["a", "sub/b", "gone/c", "gone/deep/d"] {
+        for name in ["a", "sub/b", "sub/fresh", "gone/c", "gone/deep/d"] {
             #expect(text(tree, name) == "captured", "\(name)", sourceLocation: sourceLocation)
         }
         for name in ["sub/new", "left"] {
@@ -147,7 +149,7 @@ struct FarMergeTests: FarTesting {
         try cluster.pod("web-0")
         let transport = cluster.transport(KubernetesSettings(namespace: "prod", pod: .name("web-0")))
         var deaths = 0
-        for call in 1...6 {
+        for call in 1...8 {
             let goesOn = (call % 2 == 0) != afterwards
             let (tree, adapter, restore) = try await scene(transport)
             let dying = try Dying(transport, after: call, afterwards: afterwards)
@@ -160,6 +162,7 @@ struct FarMergeTests: FarTesting {
             }
             for name in ["a", "sub/b"] { #expect(["live", "captured"].contains(text(tree, name)), "\(call): \(name)") }
             for name in ["sub/new", "left"] { #expect(text(tree, name) == "live", "\(call): \(name)") }
+            #expect([nil, "captured"].contains(text(tree, "sub/fresh")))
             if goesOn {
                 try await adapter.promote(restore, journal: journal)
                 expectPromoted(tree)
@@ -175,7 +178,7 @@ struct FarMergeTests: FarTesting {
             try await adapter.rollBack(restore.place, journal: journal)
             try expectLive(tree)
         }
-        #expect(deaths >= 7, "\(deaths)")
+        #expect(deaths >= 9, "\(deaths)")
     }
 
     @Test("what stands in the way is told by the plan, and refused before anything is touched")
@@ -196,6 +199,7 @@ struct FarMergeTests: FarTesting {
                 "a part of '\(tree.root)/gone/deep/d' is a link, mounted, or no directory now",
                 "'\(tree.root)/sub' is no directory now",
                 "a part of '\(tree.root)/sub/b' is a link, mounted, or no directory now",
+                "a part of '\(tree.root)/sub/fresh' is a link, mounted, or no directory now",
             ], "\(blockers)")
         let failure = try await #require(throws: Failure.self) {
             try await adapter.promote(restore, journal: journal)
