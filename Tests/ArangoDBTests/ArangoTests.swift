@@ -33,46 +33,12 @@ struct ArangoTests {
         double.putUser("alice", ["app": "rw"])
     }
 
-    private struct GivenSecrets: SecretResolver {
-        func resolve(_ reference: SecretReference) async throws -> String {
-            guard case .literal(let text) = reference.kind else { throw Failure(.secretUnavailable, "none") }
-            return text
-        }
-    }
-
     private func adapter(
         _ server: ArangoDouble? = nil, password: String = "s3cr@t pass", replaces: Bool = false
     ) throws -> ArangoAdapter {
         let server = server ?? double
-        let mark = ConfigMark(file: "plan.yaml", line: 1, column: 1)
-        func mapping(_ pairs: [(String, ConfigNode)]) -> ConfigNode {
-            .mapping(pairs.map { (key: $0.0, mark: mark, value: $0.1) }, mark)
-        }
-        func scalar(_ text: String) -> ConfigNode { .scalar(text, isQuoted: false, mark) }
-        let node = mapping([
-            (
-                "connection",
-                mapping([
-                    ("port", scalar("\(server.port)")), ("user", scalar("root")), ("password", scalar(password)),
-                ])
-            ),
-            ("work-directory", scalar(work.path)),
-            (
-                "programs",
-                mapping([
-                    ("arangodump", scalar(server.tool("arangodump"))),
-                    ("arangorestore", scalar(server.tool("arangorestore"))),
-                ])
-            ),
-            ("restore", mapping([("replace", scalar("\(replaces)"))])),
-        ])
-        let made = try ArangoFactory().make(
-            AdapterEnvironment(
-                source: SourceSettings(
-                    name: "graph", adapter: "arangodb", transport: .local, settings: node, mark: mark),
-                transport: LocalTransport(), secrets: GivenSecrets(), clock: SystemClock(), freezeNotes: notes))
-        guard let adapter = made as? ArangoAdapter else { throw Failure(.internalError, "no adapter") }
-        return adapter
+        return try ArangoFixture.adapter(
+            port: server.port, tool: server.tool, password: password, replaces: replaces, work: work.path, notes)
     }
 
     private struct Copy {
@@ -86,13 +52,7 @@ struct ArangoTests {
     }
 
     private func restore(_ copy: Copy, include: [String] = [], rename: String? = nil) throws -> SourceRestore {
-        let bundle = try #require(BundleID("20261121T020003Z-nightly-k3f9qz"))
-        return SourceRestore(
-            restoreID: "k3f9", bundle: bundle,
-            contents: Contents.Source(
-                name: "graph", engine: copy.report.engine, facts: copy.report.facts,
-                restoreData: copy.report.restoreData, notices: copy.report.notices, position: nil),
-            streams: copy.capture.streams, include: include, rename: rename, scratchDirectory: work.path)
+        try ArangoFixture.restore(copy.report, copy.capture, include: include, rename: rename, work: work.path)
     }
 
     /// Stages, verifies and promotes; after a kill, only what is not done.

@@ -9,34 +9,7 @@ import Transports
 @testable import Files
 
 @Suite("Files over transports", .serialized)
-struct FarFilesTests {
-    private func adapter(
-        _ transport: any Transport, _ paths: [String], _ settings: [String: [String]] = [:]
-    ) throws -> FarFilesAdapter {
-        FarFilesAdapter(try TreeFixture.settings(["paths": paths].merging(settings) { $1 }), transport)
-    }
-
-    private func restore(
-        _ capture: MemoryCapture, _ report: CaptureReport, include: [String] = [], _ scratch: TemporaryDirectory
-    ) throws -> SourceRestore {
-        SourceRestore(
-            restoreID: "k3f9", bundle: try #require(BundleID("20261121T020003Z-nightly-k3f9qz")),
-            contents: Contents.Source(
-                name: "config", engine: report.engine, facts: report.facts, restoreData: report.restoreData,
-                notices: report.notices, position: nil),
-            streams: capture.streams, include: include, scratchDirectory: scratch.path)
-    }
-
-    private func captured(
-        _ adapter: FarFilesAdapter, base: MemoryCapture? = nil
-    ) async throws -> (MemoryCapture, MemoryStream, CaptureReport) {
-        // What changed within the last clock ticks is stored again.
-        try await Task.sleep(for: .milliseconds(60))
-        let capture = MemoryCapture(base: base)
-        let report = try await adapter.capture(into: capture)
-        return (capture, try #require(capture.stream("tree")), report)
-    }
-
+struct FarFilesTests: FarTesting {
     @Test("over ssh: everything a file can have is captured as it is on this host, and comes back")
     func ssh() async throws {
         let server = try await ThrowawaySSH.start()
@@ -110,6 +83,47 @@ struct FarFilesTests {
         try await adapter.promote(restore, journal: journal)
         #expect(try TreeFixture.describe(fixture.root) == before)
         try await adapter.settle(restore.place, journal: journal)
+    }
+
+    @Test("over ssh: attributes that are wrong in a staged copy are told, and what cannot be held there is, too")
+    func attributes() async throws {
+        let server = try await ThrowawaySSH.start()
+        let fixture = try TreeFixture()
+        try fixture.fillWithEverything()
+        let far = try adapter(server.transport(), [fixture.root])
+        let (capture, _, report) = try await captured(far)
+        let restore = try restore(capture, report, try TemporaryDirectory("scratch"))
+        let journal = MemoryJournal()
+        try await far.stage(restore, journal: journal)
+        #expect(try await far.verify(restore, journal: journal).filter { !$0.isEqual } == [])
+        try fixture.python(
+            """
+            top = os.lstat('.').st_mtime_ns
+            os.setxattr('plain', 'user.comment', b'other'); os.removexattr('secret', 'system.posix_acl_access')
+            os.removexattr('shared', 'system.posix_acl_default'); os.chmod('secret', 0o660)
+            s = os.lstat('outside'); os.unlink('outside'); os.symlink('/etc/passwd', 'outside')
+            os.utime('outside', ns=(0, s.st_mtime_ns), follow_symlinks=False); os.utime('.', ns=(0, top))
+            """, in: fixture.folder(".root.salvor-k3f9"))
+        let found = try await far.verify(restore, journal: journal).filter { !$0.isEqual }.map(\.name)
+        #expect(
+            found == [
+                "\(fixture.root)/outside link target", "\(fixture.root)/plain attribute user.comment",
+                "\(fixture.root)/secret access ACL", "\(fixture.root)/shared default ACL",
+            ])
+        try await far.abandon(restore.place, journal: journal)
+
+        // Where the far file system has none of them.
+        guard TreeFixture.isRoot else { return }
+        let disk = try SmallDisk.withoutAttributes(at: "bare", in: fixture.folder)
+        var elsewhere = restore
+        elsewhere.rename = disk.path + "/root"
+        let told = MemoryJournal()
+        try await far.stage(elsewhere, journal: told)
+        #expect(try await far.verify(elsewhere, journal: told).filter { !$0.isEqual } == [])
+        for words in ["attribute user.comment of '\(fixture.root)/plain'", "access ACL of '\(fixture.root)/secret'"] {
+            let note = "not as captured: the file system cannot hold the " + words
+            #expect(told.notes.contains(note), "\(told.notes)")
+        }
     }
 
     @Test("patterns count as on this host, and what may not be read is told")
@@ -227,25 +241,5 @@ struct FarFilesTests {
         text.split(separator: "\n").map {
             $0.hasPrefix("srv/data d ") ? $0.split(separator: " ").prefix(5).joined() : String($0)
         }
-    }
-}
-
-/// A transport whose programs are looked for in a folder first.
-private struct PathTransport: Transport {
-    var inner: any Transport
-    var folder: String
-    var description: String { inner.description }
-    var reachesLocalFiles: Bool { false }
-
-    func run<Result: Sendable>(
-        _ program: Program, _ body: @escaping @Sendable (any ProgramPipes) async throws -> Result
-    ) async throws -> (Result, ProgramExit) {
-        var program = program
-        program.environment["PATH"] = "\(folder):/usr/bin:/bin"
-        return try await inner.run(program, body)
-    }
-
-    func connect(host: String, port: Int, timeoutSeconds: Int) async throws -> Int32 {
-        try await inner.connect(host: host, port: port, timeoutSeconds: timeoutSeconds)
     }
 }

@@ -11,6 +11,8 @@ public enum ContainerImage: String, Sendable {
     case postgresql
     /// `base` and a Redis server with its client.
     case redis
+    /// `base`, this salvor, gpg and kubectl.
+    case salvor
 
     /// Writes the image's tar.
     func write(to path: String) throws {
@@ -27,6 +29,9 @@ public enum ContainerImage: String, Sendable {
             let version = URL(fileURLWithPath: folder).lastPathComponent
             trees = [folder, "/usr/share/postgresql/\(version)", "/usr/share/zoneinfo/Etc"]
         case .redis: programs += ["redis-server", "redis-cli"]
+        case .salvor:
+            programs += ["gpg", "gpg-agent", "gpgconf", "salvor=\(SalvorProcess.path)"]
+            programs.append("kubectl=\(try TestTool.find("kubectl", variable: "SALVOR_TEST_KUBECTL"))")
         }
         try ShortCommand.run("python3", ["-c", Self.script, path, trees.joined(separator: ":")] + programs)
     }
@@ -59,7 +64,8 @@ public enum ContainerImage: String, Sendable {
                         add(word)
                         break
         for name in programs:
-            found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
+            name, _, given = name.partition("=")
+            found = given or shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
             if not found:
                 sys.exit(name + " is not installed: run scripts/install-test-containers")
             add("/usr/bin/" + name, found)

@@ -120,6 +120,12 @@ public struct RealCluster: Sendable {
         throw Failure(.internalError, "pod '\(name)' does not start: \(try await kubectl("describe", "pod", name))")
     }
 
+    /// Gives the node an image, and its name.
+    public func image(_ image: ContainerImage) async throws -> String {
+        try await Images.shared.add(image)
+        return Images.name(image)
+    }
+
     /// The transport to a pod.
     public func transport(_ pod: Domain.KubernetesSettings.Pod, container: String? = nil) -> any Transport {
         transport(settings(pod, container: container))

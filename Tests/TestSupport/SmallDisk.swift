@@ -30,6 +30,14 @@ public final class SmallDisk: Sendable {
         return SmallDisk(path, folder)
     }
 
+    /// The same without extended attributes and ACLs, and without a limit: ramfs has neither.
+    public static func withoutAttributes(at name: String, in folder: TemporaryDirectory) throws -> SmallDisk {
+        let path = folder(name)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try ShortCommand.run("mount", ["-t", "ramfs", "-o", "mode=0700", "ramfs", path])
+        return SmallDisk(path, folder)
+    }
+
     /// Changes how it is mounted: `ro`, `rw`, `size=8m`.
     public func remount(_ options: String) throws {
         try ShortCommand.run("mount", ["-o", "remount,\(options)", path])

@@ -74,6 +74,23 @@ struct OtherSchedulerTests {
         #expect(throws: Failure.self) { try KubernetesCronJobs.file(long, image: "i", namespace: nil) }
     }
 
+    @Test("the service account is there for those who need it, and the plan where it is looked for")
+    func account() throws {
+        var plan = try samplePlan()
+        for uses in [false, true] {
+            plan.usesServiceAccount = uses
+            let text = try KubernetesCronJobs.file(plan, image: "i", namespace: nil).text
+            for document in text.components(separatedBy: "---\n") {
+                let spec = try reader(
+                    try #require(try reader(try YAMLDocument.parse(document, file: "cronjob.yaml")).node("spec")))
+                let pod = try descend(spec, ["jobTemplate", "spec", "template", "spec"])
+                #expect(try pod.bool("automountServiceAccountToken") == uses)
+                #expect(try pod.string("serviceAccountName") == (uses ? "salvor" : nil))
+                #expect(document.contains("items: [{key: \"nightly.yaml\", path: \"plans/nightly.yaml\"}]"))
+            }
+        }
+    }
+
     /// Any keys at all.
     private func reader(_ node: ConfigNode) throws -> ConfigReader {
         guard case .mapping(let pairs, _) = node else { throw Failure(.internalError, "no mapping at \(node.mark)") }

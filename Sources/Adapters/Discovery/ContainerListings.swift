@@ -54,7 +54,8 @@ struct ContainerListings: Sendable {
     }
 
     func pods() async -> Answer {
-        let arguments = ["get", "pods", "--all-namespaces", "--output=json", "--request-timeout=\(Self.patience)s"]
+        // Not with kubectl's own time limit: given one, it does not find the service account of a pod.
+        let arguments = ["get", "pods", "--all-namespaces", "--output=json"]
         return await answer("kubectl", arguments) { bytes in
             struct List: Decodable {
                 struct Pod: Decodable {

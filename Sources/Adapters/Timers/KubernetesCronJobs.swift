@@ -51,12 +51,19 @@ public enum KubernetesCronJobs {
             zone.map { "\n  timeZone: \(quoted($0))" }
             ?? "\n  # Without a timeZone: by the clock of the cluster's controllers."
         let arguments = plan.arguments(job).map { "\n                - \(quoted($0))" }.joined()
+        // Nothing in the cluster is to be had with what is not mounted.
+        let account =
+            plan.usesServiceAccount
+            ? "serviceAccountName: salvor\n          automountServiceAccountToken: true"
+            : "automountServiceAccountToken: false"
+        let file = String(plan.file.split(separator: "/").last ?? "plan.yaml")
         let variables =
             plan.variables.isEmpty
             ? "" : "\n              envFrom:\n                - secretRef: {name: salvor-environment}"
         return """
-            # The ConfigMap salvor-configuration holds salvor.yaml and plans, the Secret salvor-credentials the files of
-            # credential: references, the claim salvor-state local notes, bases and the keyring (kubectl -k or by hand).
+            # The ConfigMap salvor-configuration holds \(file) and what else is in /etc/salvor (salvor.yaml, recipients), the
+            # Secret salvor-credentials the files of credential: references, the claim salvor-state local notes, bases and the
+            # keyring. Where a service account is named, it needs the rights that docs/transports.md lists.
             apiVersion: batch/v1
             kind: CronJob
             metadata:
@@ -76,7 +83,7 @@ public enum KubernetesCronJobs {
                   template:
                     spec:
                       restartPolicy: Never
-                      automountServiceAccountToken: false
+                      \(account)
                       terminationGracePeriodSeconds: 600
                       securityContext:
                         runAsNonRoot: true
@@ -104,7 +111,13 @@ public enum KubernetesCronJobs {
                             - {name: temporary, mountPath: /tmp}
                       volumes:
                         - name: configuration
-                          configMap: {name: salvor-configuration}
+                          # A ConfigMap has no folders, and plans are in one.
+                          projected:
+                            sources:
+                              - configMap: {name: salvor-configuration}
+                              - configMap:
+                                  name: salvor-configuration
+                                  items: [{key: \(quoted(file)), path: \(quoted("plans/\(file)"))}]
                         - name: credentials
                           secret: {secretName: salvor-credentials, optional: true, defaultMode: 288}
                         - name: state

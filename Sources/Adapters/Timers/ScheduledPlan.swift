@@ -26,6 +26,8 @@ public struct ScheduledPlan: Sendable {
     public var capabilities: [String]
     /// Whether a source or the repository is below /tmp or /var/tmp, which a service otherwise has to itself.
     public var sharesTemporaryFolders: Bool
+    /// Whether sources are reached as the pod that a run is in: no kubeconfig of theirs says otherwise.
+    public var usesServiceAccount: Bool
 
     /// A secret that systemd hands to the service.
     public struct Credential: Sendable, Equatable {
@@ -43,7 +45,7 @@ public struct ScheduledPlan: Sendable {
         name: String, file: String, schedule: Schedule, program: String, configuration: String, stateDirectory: String,
         keyring: String, user: String? = nil, credentials: [Credential] = [], variables: [String] = [],
         variablesFile: String = "", writableFolders: [String] = [], capabilities: [String] = [],
-        sharesTemporaryFolders: Bool = false
+        sharesTemporaryFolders: Bool = false, usesServiceAccount: Bool = false
     ) {
         self.name = name
         self.file = file
@@ -59,6 +61,7 @@ public struct ScheduledPlan: Sendable {
         self.writableFolders = writableFolders
         self.capabilities = capabilities
         self.sharesTemporaryFolders = sharesTemporaryFolders
+        self.usesServiceAccount = usesServiceAccount
     }
 
     /// The jobs that the schedule has times for.

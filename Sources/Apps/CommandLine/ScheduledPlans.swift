@@ -48,6 +48,10 @@ struct ScheduledPlans {
         scheduled.sharesTemporaryFolders = (paths + [location].compactMap { $0 }).contains {
             $0.hasPrefix("/tmp") || $0.hasPrefix("/var/tmp")
         }
+        scheduled.usesServiceAccount = plan.sources.contains { source in
+            if case .kubernetes(let pod) = source.transport { return pod.kubeconfig == nil }
+            return source.adapter == "kubernetes" && text("kubeconfig", source.settings) == nil
+        }
         return scheduled
     }
 

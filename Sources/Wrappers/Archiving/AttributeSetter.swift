@@ -13,20 +13,29 @@ final class AttributeSetter {
         self.appliesOwners = appliesOwners
     }
 
-    /// Owner, mode, attributes, time: in this order, since chown clears set-user-id and capabilities.
-    func apply(_ header: TarHeader, to target: ExtendedAttributes.Target, _ descriptor: Int32) throws {
+    /// Owner, attributes, mode, ACLs, time: in this order, since chown clears set-user-id and capabilities, a mode may take
+    /// away the right to set attributes, and an ACL has more to say than a mode.
+    ///
+    /// - Parameter inherits: the file was made in a directory with a default ACL, which nobody captured.
+    func apply(
+        _ header: TarHeader, to target: ExtendedAttributes.Target, _ descriptor: Int32, inherits: Bool
+    ) throws {
+        if inherits { try clearLists(target, header.path) }
         let ownerApplied = try applyOwner(header) { fchown(descriptor, header.userID, header.groupID) }
         // Without its owner a set-user-id file would run as somebody it was not meant to.
         let mode = ownerApplied ? header.mode : header.mode & ~0o6000
+        for attribute in header.attributes { set(attribute.name, to: attribute.value, of: target, header.path) }
         guard fchmod(descriptor, mode) == 0 else { throw SystemError("set the mode of", path: header.path) }
-        applyAttributes(header, to: target)
+        applyLists(header, to: target)
         var times = header.times
         guard futimens(descriptor, &times) == 0 else { throw SystemError("set the time of", path: header.path) }
     }
 
     /// The same for what is not opened: links, fifos, devices.
-    func applyToEntry(_ header: TarHeader, _ name: [UInt8], _ parent: Int32) throws {
+    func applyToEntry(_ header: TarHeader, _ name: [UInt8], _ parent: Int32, inherits: Bool) throws {
         try withCName(name) { name in
+            let target = ExtendedAttributes.Target.entry(name, in: parent)
+            if inherits, header.kind != .symbolicLink { try clearLists(target, header.path) }
             _ = try applyOwner(header) {
                 fchownat(parent, name, header.userID, header.groupID, AT_SYMLINK_NOFOLLOW)
             }
@@ -35,7 +44,8 @@ final class AttributeSetter {
                     throw SystemError("set the mode of", path: header.path)
                 }
             }
-            applyAttributes(header, to: .entry(name, in: parent))
+            for attribute in header.attributes { set(attribute.name, to: attribute.value, of: target, header.path) }
+            applyLists(header, to: target)
             var times = header.times
             guard utimensat(parent, name, &times, AT_SYMLINK_NOFOLLOW) == 0 else {
                 throw SystemError("set the time of", path: header.path)
@@ -51,18 +61,25 @@ final class AttributeSetter {
         return false
     }
 
-    private func applyAttributes(_ header: TarHeader, to target: ExtendedAttributes.Target) {
-        var all = header.attributes.map { ($0.name, $0.value) }
-        if let list = header.accessACL { all.append((AccessControlList.accessName, list)) }
-        if let list = header.defaultACL { all.append((AccessControlList.defaultName, list)) }
-        for (name, value) in all {
-            do {
-                try ExtendedAttributes.set(name, to: value, of: target, path: header.path)
-            } catch let error as SystemError {
-                miss(header.path, "\(PathText.display(name)): \(error.reason)")
-            } catch {
-                miss(header.path, String(describing: error))
-            }
+    /// Takes away what was inherited from the directory's default ACL.
+    func clearLists(_ target: ExtendedAttributes.Target, _ path: [UInt8]) throws {
+        for name in [AccessControlList.accessName, AccessControlList.defaultName] {
+            try ExtendedAttributes.remove(name, of: target, path: path)
+        }
+    }
+
+    private func applyLists(_ header: TarHeader, to target: ExtendedAttributes.Target) {
+        if let list = header.accessACL { set(AccessControlList.accessName, to: list, of: target, header.path) }
+        if let list = header.defaultACL { set(AccessControlList.defaultName, to: list, of: target, header.path) }
+    }
+
+    private func set(_ name: [UInt8], to value: [UInt8], of target: ExtendedAttributes.Target, _ path: [UInt8]) {
+        do {
+            try ExtendedAttributes.set(name, to: value, of: target, path: path)
+        } catch let error as SystemError {
+            miss(path, "\(PathText.display(name)): \(error.reason)")
+        } catch {
+            miss(path, String(describing: error))
         }
     }
 

@@ -22,6 +22,8 @@ public final class TreeExtractor {
     private var counted = ExtractionReport()
     private let attributes: AttributeSetter
     private let destinations: [(place: ExtractionDestination, chain: DirectoryChain, links: DirectoryChain)]
+    /// Whether what is made in a destination inherits a default ACL, which is nobody's who was captured.
+    private let inherits: [Bool]
     private let rules: ExtractionRules
     /// Directories in order of arrival; without a header those that no member describes.
     private var directories: [(destination: Int, place: [UInt8], header: TarHeader?)] = []
@@ -30,6 +32,11 @@ public final class TreeExtractor {
     public init(into destinations: [ExtractionDestination], rules: ExtractionRules = ExtractionRules()) {
         self.destinations = destinations.map {
             ($0, DirectoryChain(root: $0.directory), DirectoryChain(root: $0.directory))
+        }
+        inherits = destinations.map { destination in
+            let directory = ExtendedAttributes.Target.descriptor(destination.directory.raw)
+            // A file system without ACLs says so with an error.
+            return (try? ExtendedAttributes.value(AccessControlList.defaultName, of: directory, path: [])) != nil
         }
         self.rules = rules
         attributes = AttributeSetter(appliesOwners: rules.appliesOwners)
@@ -88,9 +95,11 @@ public final class TreeExtractor {
             if header == nil, removed, withCName(name, { unlinkat(parent, $0, AT_REMOVEDIR) }) == 0 { continue }
             let directory = try Descriptor.directory(name, in: parent)
             if let header {
-                try attributes.apply(header, to: .descriptor(directory.raw), directory.raw)
-            } else if fchmod(directory.raw, 0o755) != 0 {
-                throw SystemError("set the mode of", path: place)
+                try attributes.apply(
+                    header, to: .descriptor(directory.raw), directory.raw, inherits: inherits[index])
+            } else {
+                if inherits[index] { try attributes.clearLists(.descriptor(directory.raw), place) }
+                guard fchmod(directory.raw, 0o755) == 0 else { throw SystemError("set the mode of", path: place) }
             }
         }
         for destination in destinations {
@@ -110,24 +119,24 @@ public final class TreeExtractor {
         let (parent, slice) = try open(place, destinations[index].chain, creating: true)
         let name = Array(slice)
         switch header.kind {
-        case .file: return try extractFile(header, name, parent, reader, wantsDigest)
+        case .file: return try extractFile(header, name, parent, inherits[index], reader, wantsDigest)
         case .directory: try makeDirectory(header, index, place, name, parent)
         case .symbolicLink:
             try make(name, header) { name in
                 withCName(header.linkTarget) { symlinkat($0, parent, name) }
             }
             counted.symbolicLinks += 1
-            try attributes.applyToEntry(header, name, parent)
+            try attributes.applyToEntry(header, name, parent, inherits: inherits[index])
         case .hardLink: try makeLink(header, index, name, parent)
         case .fifo:
             try make(name, header) { mkfifoat(parent, $0, 0o600) }
             counted.specials += 1
-            try attributes.applyToEntry(header, name, parent)
+            try attributes.applyToEntry(header, name, parent, inherits: inherits[index])
         case .characterDevice, .blockDevice:
             guard rules.allowsDevices else { throw Refusal("devices are not made unless allowed") }
             try make(name, header) { mknodat(parent, $0, header.nodeType | 0o600, header.device) }
             counted.specials += 1
-            try attributes.applyToEntry(header, name, parent)
+            try attributes.applyToEntry(header, name, parent, inherits: inherits[index])
         }
         return nil
     }
@@ -193,7 +202,8 @@ public final class TreeExtractor {
     }
 
     private func extractFile(
-        _ header: TarHeader, _ name: [UInt8], _ parent: Int32, _ reader: TarReader, _ wantsDigest: Bool
+        _ header: TarHeader, _ name: [UInt8], _ parent: Int32, _ inherits: Bool, _ reader: TarReader,
+        _ wantsDigest: Bool
     ) throws -> SHA256Digest? {
         let raw = withCName(name) { openat(parent, $0, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) }
         guard raw >= 0 else {
@@ -220,7 +230,7 @@ public final class TreeExtractor {
             addZeros(header.size - position, to: &digest)
             guard ftruncate(raw, Int(header.size)) == 0 else { throw SystemError("extend", path: header.path) }
         }
-        try attributes.apply(header, to: .descriptor(raw), raw)
+        try attributes.apply(header, to: .descriptor(raw), raw, inherits: inherits)
         counted.files += 1
         counted.bytes += header.size
         return digest?.finish()

@@ -68,6 +68,20 @@ public enum ExtendedAttributes {
         guard result == 0 else { throw SystemError("set attribute \(PathText.display(name)) of", path: path()) }
     }
 
+    /// Removes one attribute; one that is not there, or of a kind that the file system does not have, is as good as removed.
+    ///
+    /// - Throws: `SystemError`.
+    public static func remove(_ name: [UInt8], of target: Target, path: @autoclosure () -> [UInt8]) throws {
+        let result = withCName(name) { name in
+            switch target {
+            case .descriptor(let descriptor): fremovexattr(descriptor, name)
+            case .entry(let entry, let directory): withLinkedPath(entry, directory) { lremovexattr($0, name) }
+            }
+        }
+        guard result != 0, errno != ENODATA, errno != EOPNOTSUPP else { return }
+        throw SystemError("remove attribute \(PathText.display(name)) of", path: path())
+    }
+
     private static func list(_ target: Target, _ buffer: UnsafeMutablePointer<CChar>?, _ size: Int) -> Int {
         switch target {
         case .descriptor(let descriptor): flistxattr(descriptor, buffer, size)

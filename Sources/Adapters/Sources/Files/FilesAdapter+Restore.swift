@@ -14,7 +14,7 @@ extension FilesAdapter {
     }
 
     func verify(_ restore: SourceRestore, journal: any RestoreJournal) async throws -> [FactComparison] {
-        try await prepared(restore).verify()
+        try await prepared(restore).verify(journal)
     }
 
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws {

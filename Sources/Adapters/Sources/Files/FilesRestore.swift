@@ -110,10 +110,11 @@ struct FilesRestore: Sendable {
             }
         }
         for root in roots { await journal.note("extracting to \(root.parent)/\(root.stage)") }
-        let report = try await TreeExtraction(
+        let (report, attributes) = try await TreeExtraction(
             stream: stream, members: members, selection: selection, destinations: destinations,
             rules: ExtractionRules(allowsDevices: storesDevices)
         ).run()
+        try await Blocking.run { try attributes.write(to: MemberAttributes.path(in: restore.place)) }
         for notice in TreeRestoreReport.notices(report) { await journal.note(notice) }
         for index in roots.indices {
             let status = try FileStatus.find(Array(roots[index].stage.utf8), in: destinations[index].directory.raw)

@@ -15,6 +15,7 @@ struct TreeExtraction: Sendable {
 
     /// One archive to be read.
     private struct Part: Sendable {
+        var origin: EffectiveMembers.Origin
         var stream: any StoredStream
         var table: MemberTable
         var choices: [TreeSelection.Choice]
@@ -24,27 +25,27 @@ struct TreeExtraction: Sendable {
 
     /// - Throws: `Failure(.integrity)` for anything that is not as listed, `Failure(.restoreFailed)` for what cannot be
     ///   written.
-    func run() async throws -> ExtractionReport {
+    func run() async throws -> (report: ExtractionReport, attributes: MemberAttributes) {
         var parts: [Part] = []
         if let base = stream.base, let table = members.base, selection.base.contains(where: { $0 != .skip }) {
             parts.append(
                 Part(
-                    stream: base, table: table, choices: selection.base,
+                    origin: .base, stream: base, table: table, choices: selection.base,
                     ranges: try TreeSelection.ranges(table, selection.base)))
         }
         if selection.own.contains(where: { $0 != .skip }) {
             parts.append(
                 Part(
-                    stream: stream, table: members.own, choices: selection.own,
+                    origin: .own, stream: stream, table: members.own, choices: selection.own,
                     ranges: try TreeSelection.ranges(members.own, selection.own)))
         }
         let all = parts
         do {
             return try await withTaskCancellationHandler {
                 async let fed: Void = Self.feed(all)
-                let report: ExtractionReport
+                let result: (ExtractionReport, MemberAttributes)
                 do {
-                    report = try await Blocking.run {
+                    result = try await Blocking.run {
                         defer { for part in all { part.source.close() } }
                         return try extract(all)
                     }
@@ -54,7 +55,7 @@ struct TreeExtraction: Sendable {
                     throw error
                 }
                 try await fed
-                return report
+                return result
             } onCancel: {
                 for part in all { part.source.fail(CancellationError()) }
             }
@@ -83,11 +84,14 @@ struct TreeExtraction: Sendable {
         }
     }
 
-    private func extract(_ parts: [Part]) throws -> ExtractionReport {
+    private func extract(_ parts: [Part]) throws -> (ExtractionReport, MemberAttributes) {
         let extractor = TreeExtractor(into: destinations, rules: rules)
         var auxiliaries: [[UInt8]] = []
+        var attributes = MemberAttributes()
         for part in parts {
-            let guide = MemberGuide(part.table, part.choices, isIncremental: part.stream.storage == .incremental)
+            let guide = MemberGuide(part.table, part.choices, isIncremental: part.stream.storage == .incremental) {
+                attributes.add($0, part.origin, member: $1)
+            }
             try extractor.extract(
                 try TarReader(part.source), decide: guide.decide, finished: guide.finished)
             if extractor.report.refused.isEmpty { try guide.requireComplete() }
@@ -95,7 +99,7 @@ struct TreeExtraction: Sendable {
         }
         for path in auxiliaries { try extractor.remove(path) }
         try extractor.finish()
-        return extractor.report
+        return (extractor.report, attributes)
     }
 }
 
@@ -112,9 +116,16 @@ final class MemberGuide {
     private var index = -1
     private let choices: [TreeSelection.Choice]
     private let isIncremental: Bool
+    private let note: (TarHeader, Int) -> Void
     private var extracted = 0
 
-    init(_ table: MemberTable, _ choices: [TreeSelection.Choice], isIncremental: Bool) {
+    /// - Parameter note: called for every member that was extracted, with its index in the list.
+    init(
+        _ table: MemberTable, _ choices: [TreeSelection.Choice], isIncremental: Bool,
+        note: @escaping (TarHeader, Int) -> Void
+    ) {
+        self.note = note
+
         cursor = table.makeCursor()
         self.choices = choices
         self.isIncremental = isIncremental
@@ -143,6 +154,7 @@ final class MemberGuide {
 
     func finished(_ header: TarHeader, _ digest: SHA256Digest?) throws {
         extracted += 1
+        note(header, index)
         guard header.kind == .file, let expected = cursor.sha256 else { return }
         guard digest == expected else {
             throw Failure(

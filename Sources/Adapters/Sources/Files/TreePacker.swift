@@ -74,7 +74,9 @@ final class TreePacker {
         case .directory:
             if let opened = file.opened { try header.readAttributes(of: .descriptor(opened)) }
         case .symbolicLink:
-            guard let target = try readLink(file) else { return vanish(path) }
+            guard let target = try LinkTarget.read(file.name, in: file.directory, path: file.path) else {
+                return vanish(path)
+            }
             header.linkTarget = target
             try header.readAttributes(of: .entry(file.name, in: file.directory))
         case .characterDevice, .blockDevice:
@@ -240,17 +242,6 @@ final class TreePacker {
             notices.add("no permission to read '/\(PathText.display(path))': not stored")
             vanished.append(path)
         default: throw SystemError("open", path: path, code: code)
-        }
-    }
-
-    private func readLink(_ file: WalkedFile) throws -> [UInt8]? {
-        // PATH_MAX bounds a link's target (path_resolution(7)).
-        try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
-            guard let start = buffer.baseAddress else { return nil }
-            let count = readlinkat(file.directory, file.name, start, buffer.count)
-            if count < 0, errno == ENOENT || errno == EINVAL { return nil }
-            guard count >= 0 else { throw SystemError("read link", path: file.path) }
-            return buffer[..<count].map(UInt8.init(bitPattern:))
         }
     }
 

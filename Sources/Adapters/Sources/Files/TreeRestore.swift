@@ -28,7 +28,7 @@ public enum TreeRestore {
                 throw Failure(.restoreFailed, "unable to make the folder: \(error)")
             }
         }
-        let report = try await TreeExtraction(
+        let (report, _) = try await TreeExtraction(
             stream: stream, members: members, selection: selection,
             destinations: [ExtractionDestination(directory: root)],
             rules: ExtractionRules(allowsDevices: allowsDevices)

@@ -4,7 +4,8 @@ import Domain
 import FileSystem
 import Glibc
 
-/// Walks a staged tree and holds every file against the member list: kind, mode, owner, size, time, content.
+/// Walks a staged tree and holds every file against the member list: kind, mode, owner, size, time, content; and against
+/// what the archive says besides: extended attributes, ACLs, targets of links.
 final class TreeVerification {
     /// At most this many differences are told one by one.
     private static let limit = 100
@@ -16,15 +17,19 @@ final class TreeVerification {
     private let comparesOwners: Bool
     /// The digest of a file that is not on this host.
     private let farDigest: (@Sendable ([UInt8]) throws -> SHA256Digest)?
+    private let attributes: AttributeVerification
+    /// Where in the list the cursor is.
+    private var place = 0
     private let flag: CancellationFlag
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     /// Inode in the staged tree by inode at capture, for files with several names.
     private var inodes: [UInt64: Set<UInt64>] = [:]
 
     init(
-        _ expected: MemberTable, comparesOwners: Bool, flag: CancellationFlag,
+        _ expected: MemberTable, _ attributes: AttributeVerification, comparesOwners: Bool, flag: CancellationFlag,
         farDigest: (@Sendable ([UInt8]) throws -> SHA256Digest)? = nil
     ) throws {
+        self.attributes = attributes
         self.farDigest = farDigest
         cursor = expected.makeCursor()
         isAtMember = try cursor.advance()
@@ -51,8 +56,13 @@ final class TreeVerification {
     func end() throws {
         while isAtMember {
             differ(cursor.path, "presence", "there", "missing")
-            isAtMember = try cursor.advance()
+            try advance()
         }
+    }
+
+    private func advance() throws {
+        isAtMember = try cursor.advance()
+        place += 1
     }
 
     /// Holds one file against the list; `end` follows the last one.
@@ -63,11 +73,10 @@ final class TreeVerification {
             if order > 0 { break }
             if order == 0 {
                 try compare(file)
-                isAtMember = try cursor.advance()
-                return
+                return try advance()
             }
             differ(cursor.path, "presence", "there", "missing")
-            isAtMember = try cursor.advance()
+            try advance()
         }
         differ(Array(file.path), "presence", "not there", "there")
     }
@@ -86,24 +95,43 @@ final class TreeVerification {
         if status.modified != cursor.modified, kind != .hardLink {
             differ(path, "modification time", "\(cursor.modified)", "\(status.modified)")
         }
-        // Links have no mode of their own on Linux; set-id bits without their owner are left off.
-        let mask: UInt32 = comparesOwners ? 0o7777 : 0o1777
-        if kind != .symbolicLink, kind != .hardLink, status.mode & mask != cursor.mode & mask {
-            differ(path, "mode", String(cursor.mode & mask, radix: 8), String(status.mode & mask, radix: 8))
-        }
         if comparesOwners, status.userID != cursor.userID || status.groupID != cursor.groupID {
             differ(path, "owner", "\(cursor.userID):\(cursor.groupID)", "\(status.userID):\(status.groupID)")
         }
-        if kind == .file, let expected = cursor.sha256 {
-            let found = try farDigest?(path) ?? digest(file, path)
-            if found != expected { differ(path, "content", expected.description, found.description) }
+        // What it is another name of was compared, and a far file is open nowhere.
+        if kind == .hardLink { return }
+        guard kind == .file, farDigest == nil else {
+            if kind == .file, let expected = cursor.sha256, let found = try farDigest?(path), found != expected {
+                differ(path, "content", expected.description, found.description)
+            }
+            return try compareRest(file, path, kind, file.opened)
         }
-    }
-
-    private func digest(_ file: WalkedFile, _ path: [UInt8]) throws -> SHA256Digest {
         let raw = openat(file.directory, file.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         guard raw >= 0 else { throw SystemError("open", path: path) }
         defer { close(raw) }
+        if let expected = cursor.sha256 {
+            let found = try digest(raw, path)
+            if found != expected { differ(path, "content", expected.description, found.description) }
+        }
+        try compareRest(file, path, kind, raw)
+    }
+
+    /// Attributes, and the mode, which says more where the file system has no ACLs.
+    private func compareRest(
+        _ file: WalkedFile, _ path: [UInt8], _ kind: TreeMember.Kind?, _ descriptor: Int32?
+    ) throws {
+        let holdsList = try attributes.compare(file, path, place: place, descriptor: descriptor) {
+            differ(path, $0, $1, $2)
+        }
+        // Links have no mode of their own on Linux; set-id bits without their owner are left off. Where there is an ACL, the
+        // bits of the group are its mask, and without the ACL the group has what the ACL gave it.
+        guard kind != .symbolicLink else { return }
+        let mask: UInt32 = (comparesOwners ? 0o7777 : 0o1777) & (holdsList ? 0o7777 : 0o7707)
+        let (recorded, found) = (cursor.mode & mask, file.status.mode & mask)
+        if recorded != found { differ(path, "mode", String(recorded, radix: 8), String(found, radix: 8)) }
+    }
+
+    private func digest(_ raw: Int32, _ path: [UInt8]) throws -> SHA256Digest {
         var digest = RunningSHA256()
         while true {
             try flag.check()
@@ -141,26 +169,47 @@ extension FileStatus.Kind {
 }
 
 extension FilesRestore {
-    /// Holds the staged copies against the member lists.
-    func verify() async throws -> [FactComparison] {
-        var expected = MemberTable()
+    /// What a staged copy is held against.
+    struct Expectation: Sendable {
+        var members = MemberTable()
         var counts = TreeCounts()
+        var attributes: AttributeVerification.Expected
+    }
+
+    /// What was chosen, and what the stage noted of it. Blocks.
+    func expectation() throws -> Expectation {
+        let noted = try MemberAttributes(path: MemberAttributes.path(in: restore.place))
+        var expected = Expectation(attributes: AttributeVerification.Expected(attributes: noted))
+        var (own, base) = (MemberAttributes.Reader(noted.own), MemberAttributes.Reader(noted.base))
         try members.forEach { origin, index, cursor in
             guard selection.isChosen(origin, index) else { return }
-            expected.append(cursor.member)
-            counts.add(cursor.kind, size: cursor.size)
+            let entries = origin == .own ? own.entries(of: index) : base.entries(of: index)
+            expected.attributes.add(entries, at: expected.members.count)
+            expected.members.append(cursor.member)
+            expected.counts.add(cursor.kind, size: cursor.size)
         }
-        let (table, roots) = (expected, roots.map(\.staged))
-        let (differences, found) = try await CancellationFlag.run { flag in
-            let verification = try TreeVerification(table, comparesOwners: geteuid() == 0, flag: flag)
+        return expected
+    }
+
+    /// What was counted at capture, of which a chosen part answers to the member list only.
+    func recorded(_ expected: Expectation) -> Facts {
+        restore.include.isEmpty && selection.skippedDevices == 0 ? restore.contents.facts : expected.counts.facts
+    }
+
+    /// Holds the staged copies against the member lists.
+    func verify(_ journal: any RestoreJournal) async throws -> [FactComparison] {
+        let expected = try await Blocking.run { try expectation() }
+        let roots = roots.map(\.staged)
+        let (differences, found, notHeld) = try await CancellationFlag.run { flag in
+            let attributes = AttributeVerification(expected.attributes, isRoot: geteuid() == 0)
+            let verification = try TreeVerification(
+                expected.members, attributes, comparesOwners: geteuid() == 0, flag: flag)
             do { try verification.run(roots) } catch let error as SystemError {
                 throw Failure(.restoreFailed, "unable to read the staged copy: \(error)")
             }
-            return (verification.differences, verification.counts)
+            return (verification.differences, verification.counts, attributes.summary)
         }
-        // A whole restore answers to what was counted at capture, a chosen part to the member list.
-        var recorded = counts.facts
-        if restore.include.isEmpty, selection.skippedDevices == 0 { recorded = restore.contents.facts }
-        return recorded.compared(with: found.facts) + differences
+        for words in notHeld { await journal.note("not as captured: \(words)") }
+        return recorded(expected).compared(with: found.facts) + differences
     }
 }

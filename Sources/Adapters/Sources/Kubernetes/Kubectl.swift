@@ -12,8 +12,17 @@ struct Kubectl: Sendable {
         if let kubeconfig = settings.kubeconfig { words.append("--kubeconfig=\(kubeconfig)") }
         if let context = settings.context { words.append("--context=\(context)") }
         if !namespace.isEmpty { words.append("--namespace=\(namespace)") }
-        words.append("--request-timeout=\(settings.timeoutSeconds)s")
+        // Given a time limit, kubectl takes its configuration for more than the default, and does not look for the service
+        // account of the pod that it runs in.
+        if !usesServiceAccount { words.append("--request-timeout=\(settings.timeoutSeconds)s") }
         return Program(settings.program ?? "kubectl", words + arguments)
+    }
+
+    /// Whether nothing but the service account of this pod says where the API server is.
+    private var usesServiceAccount: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        return settings.kubeconfig == nil && settings.context == nil && transport.reachesLocalFiles
+            && environment["KUBERNETES_SERVICE_HOST"] != nil && environment["KUBECONFIG"]?.isEmpty != false
     }
 
     /// What the client prints with status 0.

@@ -73,7 +73,10 @@ struct SecretsAdapter: SourceAdapter {
     /// What differs between two values of a comparison, without the values.
     private static func reduced(_ comparison: FactComparison) -> FactComparison? {
         if comparison.name == "bytes" { return nil }
-        guard ["content", "size"].contains(where: { comparison.name.hasSuffix(" \($0)") }) else { return comparison }
+        let tellsOfContents =
+            comparison.name.contains(" attribute ") || comparison.name.hasSuffix(" content")
+            || comparison.name.hasSuffix(" size")
+        guard tellsOfContents else { return comparison }
         return FactComparison(
             name: comparison.name, recorded: comparison.recorded.map { _ in .text("as captured") },
             found: comparison.found.map { _ in .text(comparison.isEqual ? "as captured" : "something else") })

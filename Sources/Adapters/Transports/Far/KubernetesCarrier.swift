@@ -54,8 +54,7 @@ struct KubernetesCarrier: Carrier {
             case .name(let name): query = [name]
             case .selector(let selector): query = ["--selector", selector]
             }
-            let get = client(["get", "pods", "--output", "json", "--request-timeout", "30s"] + query)
-            let (bytes, exit) = try await local.outputAndExit(of: get)
+            let (bytes, exit) = try await ask(client(["get", "pods", "--output", "json"] + query))
             guard exit.isSuccess else { throw failure(exit) }
             let pods: [PodStatus]
             do { pods = try PodStatus.read(bytes) } catch {
@@ -64,6 +63,18 @@ struct KubernetesCarrier: Carrier {
             }
             let pod = try one(of: pods)
             return Target(pod: pod.metadata.name, container: try container(of: pod))
+        }
+    }
+
+    /// Within half a minute. kubectl has a time limit of its own (`--request-timeout`), but given one it takes its
+    /// configuration for more than the default, and does not look for the service account of the pod that it runs in.
+    private func ask(_ get: Program) async throws -> ([UInt8], ProgramExit) {
+        do { return try await Patience.run(seconds: 30) { try await local.outputAndExit(of: get) } } catch is Patience
+            .Spent
+        {
+            throw Failure(
+                .sourceUnreachable, "\(description): the API server does not answer within 30 seconds",
+                hint: "Is 'kubeconfig' right, and the server up?")
         }
     }
 

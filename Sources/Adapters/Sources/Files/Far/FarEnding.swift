@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ByteStreams
 import Domain
 
 /// Promotes and ends a far restore of a `files` source by what the journal says: no bundle is read.
@@ -6,8 +7,11 @@ struct FarEnding: Sendable {
     let host: FarHost
     let place: RestorePlace
 
-    private func far(_ part: RestoreState.Root) -> FarPlace {
-        FarPlace(path: part.path, restoreID: place.restoreID, isInside: part.isInside)
+    private func far(_ part: RestoreState.Root) -> FarPlace { FarPlace(part, place.restoreID) }
+
+    /// The members that go one by one, as noted before anything was touched.
+    private func members(_ index: Int) async throws -> [MergeList.Member] {
+        try await Blocking.run { try MergeList.read(MergeList.path(index, in: place)) }
     }
 
     /// Puts every staged copy at its place.
@@ -25,8 +29,13 @@ struct FarEnding: Sendable {
             state.phase = .promoting
             try await journal.record(state.value)
         }
-        for part in state.roots {
+        for (index, part) in state.roots.enumerated() {
             let far = far(part)
+            if part.merges {
+                await journal.note("putting files into \(part.path) of \(host.transport.description)")
+                try await FarMerge(host: host, path: part.path).promote(far, part, try await members(index))
+                continue
+            }
             await journal.note("exchanging \(part.path) of \(host.transport.description)")
             if part.isInside {
                 try await host.output(FarScripts.promoteInside, [part.path, far.stage, far.before])
@@ -43,10 +52,12 @@ struct FarEnding: Sendable {
     func rollBack(_ journal: any RestoreJournal) async throws {
         guard var state = try RestoreState(await journal.recorded) else { return }
         if state.phase == .promoting || state.phase == .promoted {
-            for part in state.roots.reversed() {
+            for (index, part) in state.roots.enumerated().reversed() {
                 let far = far(part)
                 await journal.note("putting back \(part.path) of \(host.transport.description)")
-                if part.isInside {
+                if part.merges {
+                    try await FarMerge(host: host, path: part.path).rollBack(far, part, try await members(index))
+                } else if part.isInside {
                     try await host.output(FarScripts.rollBackInside, [part.path, far.stage, far.before])
                 } else {
                     try await host.output(
@@ -82,13 +93,18 @@ struct FarEnding: Sendable {
         guard state.phase == .promoted else {
             throw Failure(.restoreFailed, "restore \(place.restoreID) is not promoted")
         }
-        for part in state.roots { try await host.output(FarScripts.remove, [far(part).before]) }
+        for part in state.roots {
+            try await host.output(FarScripts.remove, [far(part).before])
+            // The folders that chosen files came from.
+            if part.merges { try await host.output(FarScripts.remove, [far(part).stageFolder]) }
+        }
         try await journal.record(.null)
     }
 
     private func clear(_ state: RestoreState) async throws {
         for part in state.roots {
-            try await host.output(FarScripts.remove, [far(part).stage] + part.madeParents.reversed())
+            try await host.output(FarScripts.remove, [far(part).stageFolder] + part.madeParents.reversed())
+            if part.merges { try await host.output(FarScripts.remove, [far(part).before]) }
         }
     }
 }

@@ -101,6 +101,17 @@ struct FarFilesAdapter: SourceAdapter {
     }
 
     func promote(_ restore: SourceRestore, journal: any RestoreJournal) async throws {
+        let files = try prepared(restore).files
+        if let state = try RestoreState(await journal.recorded) {
+            // All of them before anything is touched: a roll-back has nothing but these.
+            try await Blocking.run {
+                for (index, part) in state.roots.enumerated() where part.merges {
+                    let root = files.roots.first { $0.path == part.path }
+                    try MergeList.write(
+                        try root.map(files.mergeList) ?? [], to: MergeList.path(index, in: restore.place))
+                }
+            }
+        }
         try await FarEnding(host: host, place: restore.place).promote(journal)
     }
 

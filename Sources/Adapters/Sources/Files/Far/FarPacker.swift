@@ -76,7 +76,7 @@ final class FarPacker {
     }
 
     /// GNU tar sends access control lists as extended attributes too, with numbers in the place of names.
-    private static func takeAccessLists(_ header: inout TarHeader) {
+    static func takeAccessLists(_ header: inout TarHeader) {
         header.attributes.removeAll { attribute in
             if attribute.name.elementsEqual("system.posix_acl_access".utf8) {
                 header.accessACL = attribute.value

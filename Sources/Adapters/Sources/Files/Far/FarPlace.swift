@@ -9,19 +9,29 @@ struct FarPlace: Sendable {
     let root: RootPlace
     /// The root is a mount point: what is in it is exchanged.
     let isInside: Bool
+    /// Chosen members go into the live tree one by one.
+    let merges: Bool
     private let restoreID: String
 
-    init(path: String, restoreID: String, isInside: Bool) {
+    init(path: String, restoreID: String, isInside: Bool, merges: Bool) {
         root = RootPlace(path: path, restoreID: restoreID)
         self.isInside = isInside
+        self.merges = merges
         self.restoreID = restoreID
+    }
+
+    init(_ part: RestoreState.Root, _ restoreID: String) {
+        self.init(path: part.path, restoreID: restoreID, isInside: part.isInside, merges: part.merges)
     }
 
     /// The directory in which everything happens.
     var folder: String { isInside ? root.path : root.parent }
 
     /// The restored copy until it is promoted.
-    var stage: String { Self.join(folder, isInside ? Self.stagePrefix + restoreID : root.stage) }
+    var stage: String { merges ? stageFolder + "/tree" : stageFolder }
+
+    /// What is removed with it: the same, or the folder that keeps others away from chosen files.
+    var stageFolder: String { Self.join(folder, isInside ? Self.stagePrefix + restoreID : root.stage) }
 
     /// What was there, once it is promoted.
     var before: String { Self.join(folder, isInside ? Self.beforePrefix + restoreID : root.before) }

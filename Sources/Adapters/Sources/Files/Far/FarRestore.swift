@@ -51,10 +51,7 @@ struct FarRestore: Sendable {
     /// Why a root cannot be restored; nil when it can.
     private func blocker(_ root: RestoreRoot, _ live: Survey) throws -> String? {
         if root.name.isEmpty { return FilesRestore.rootOfAll.summary }
-        if try merges(root, live) {
-            return "chosen files cannot be put into the live '\(root.path)' over \(host.transport.description): "
-                + "restore all of it, or write them with '--to-directory'"
-        }
+        if try merges(root, live), live.kind != "directory" { return "'\(root.path)' is no directory now" }
         if live.isMounted, !live.isInside { return "'\(root.path)' is a mounted file and cannot be exchanged" }
         if live.isInside, !root.isDirectory { return "'\(root.path)' is a mounted directory now" }
         if !live.isWritable, !live.isInside { return "the folder of '\(root.path)' may not be written" }
@@ -72,8 +69,14 @@ struct FarRestore: Sendable {
         let tools = try await host.tools()
         for root in files.roots {
             let live = try await survey(root.path)
-            if let blocker = try blocker(root, live) { plan.blockers.append(blocker) }
-            add(root, live, to: &plan)
+            let merges = try merges(root, live)
+            if let blocker = try blocker(root, live) {
+                plan.blockers.append(blocker)
+            } else if merges {
+                plan.blockers += try await FarMerge(host: host, path: root.path).conflicts(
+                    try files.mergeList(of: root))
+            }
+            add(root, live, merges: merges, to: &plan)
             plan.bytesFree = min(plan.bytesFree ?? live.free, live.free)
         }
         if let free = plan.bytesFree, free < files.selection.counts.bytes {
@@ -89,13 +92,20 @@ struct FarRestore: Sendable {
         return plan
     }
 
-    private func add(_ root: RestoreRoot, _ live: Survey, to plan: inout SourceRestorePlan) {
-        let place = FarPlace(path: root.path, restoreID: restore.restoreID, isInside: live.isInside)
+    private func add(_ root: RestoreRoot, _ live: Survey, merges: Bool, to plan: inout SourceRestorePlan) {
+        let place = FarPlace(
+            path: root.path, restoreID: restore.restoreID, isInside: live.isInside, merges: merges)
         plan.steps.append(.init("stage", "extract to \(place.stage)", command: "tar --extract"))
         plan.steps.append(
             .init("verify", "compare every file below \(place.stage) with the bundle", command: "find, sha256sum"))
         plan.creates.append(place.stage)
-        if live.isInside {
+        if merges {
+            plan.steps.append(
+                .init(
+                    "promote", "put the chosen files into \(root.path), the old ones to \(place.before)",
+                    command: "ln, mv"))
+            plan.replaces.append("chosen files in \(root.path)")
+        } else if live.isInside {
             plan.steps.append(
                 .init(
                     "promote", "move what is in \(root.path) to \(place.before), and the copy's files in", command: "mv"
@@ -128,25 +138,30 @@ struct FarRestore: Sendable {
             if let blocker = try blocker(root, live) { throw Failure(.restoreBlocked, blocker) }
             state.roots.append(
                 RestoreState.Root(
-                    path: root.path, merges: false, old: live.inode, madeParents: live.missing,
+                    path: root.path, merges: try merges(root, live), old: live.inode, madeParents: live.missing,
                     isInside: live.isInside))
         }
         try await journal.record(state.value)
         var prefixes: [FarTree.Prefix] = []
         for (root, part) in zip(files.roots, state.roots) {
-            let place = FarPlace(path: part.path, restoreID: restore.restoreID, isInside: part.isInside)
-            try await host.output(FarScripts.prepare, [place.stage, place.folder])
+            let place = FarPlace(part, restore.restoreID)
+            if part.merges {
+                try await host.output(FarMergeScripts.prepare, [place.stageFolder])
+            } else {
+                try await host.output(FarScripts.prepare, [place.stage, place.folder])
+            }
             await journal.note("extracting to \(place.stage) of \(host.transport.description)")
             prefixes.append(FarTree.Prefix(member: root.member, place: Array(place.stage.utf8.dropFirst())))
         }
-        let notices = try await FarTree(
+        let (notices, attributes) = try await FarTree(
             stream: files.stream, members: files.members, selection: files.selection, prefixes: prefixes,
             storesDevices: files.storesDevices
         ).write(to: host, isRoot: tools.isRoot)
+        try await Blocking.run { try attributes.write(to: MemberAttributes.path(in: restore.place)) }
         for notice in notices { await journal.note(notice) }
         for index in state.roots.indices {
             let part = state.roots[index]
-            let place = FarPlace(path: part.path, restoreID: restore.restoreID, isInside: part.isInside)
+            let place = FarPlace(part, restore.restoreID)
             let text = try await host.output(FarScripts.staged, [place.stage])
             state.roots[index].staged = UInt64(text.trimmingNewlines)
         }
@@ -166,7 +181,7 @@ struct FarRestore: Sendable {
         var digests: [[UInt8]: SHA256Digest] = [:]
         let none = try PathPatterns([])
         for (root, part) in zip(files.roots, state.roots) {
-            let place = FarPlace(path: part.path, restoreID: restore.restoreID, isInside: part.isInside)
+            let place = FarPlace(part, restore.restoreID)
             let listed = try await host.list(place.stage, oneFileSystem: false, allowed: none)
             let stage = Array(place.stage.utf8.dropFirst())
             listings.append((listed.listing, stage, root.member))
@@ -174,16 +189,14 @@ struct FarRestore: Sendable {
                 digests[root.member + path.dropFirst(stage.count)] = digest
             }
         }
-        var expected = MemberTable()
-        var counts = TreeCounts()
-        try files.members.forEach { origin, index, cursor in
-            guard files.selection.isChosen(origin, index) else { return }
-            expected.append(cursor.member)
-            counts.add(cursor.kind, size: cursor.size)
-        }
-        let (table, looked, known) = (expected, listings, digests)
-        let (differences, found) = try await CancellationFlag.run { flag in
-            let verification = try TreeVerification(table, comparesOwners: tools.isRoot, flag: flag) { path in
+        let expected = try await Blocking.run { try files.expectation() }
+        let far = try await attributes(expected, listings.map { FarTree.Prefix(member: $0.member, place: $0.stage) })
+        let (looked, known) = (listings, digests)
+        let (differences, found, notHeld) = try await CancellationFlag.run { flag in
+            let attributes = AttributeVerification(expected.attributes, isRoot: tools.isRoot, far: far)
+            let verification = try TreeVerification(
+                expected.members, attributes, comparesOwners: tools.isRoot, flag: flag
+            ) { path in
                 guard let digest = known[path] else {
                     throw Failure(.verifyFailed, "no digest of '/\(PathText.display(path))' was computed")
                 }
@@ -191,11 +204,29 @@ struct FarRestore: Sendable {
             }
             for look in looked { try Self.visit(look.listing, look.stage, look.member, verification) }
             try verification.end()
-            return (verification.differences, verification.counts)
+            return (verification.differences, verification.counts, attributes.summary)
         }
-        var recorded = counts.facts
-        if restore.include.isEmpty, files.selection.skippedDevices == 0 { recorded = restore.contents.facts }
-        return recorded.compared(with: found.facts) + differences
+        for words in notHeld { await journal.note("not as captured: \(words)") }
+        return files.recorded(expected).compared(with: found.facts) + differences
+    }
+
+    /// What those staged files have that are to have attributes, by the members' names.
+    private func attributes(
+        _ expected: FilesRestore.Expectation, _ prefixes: [FarTree.Prefix]
+    ) async throws -> AttributeVerification.Far {
+        var members: [[UInt8]: [UInt8]] = [:]
+        var cursor = expected.members.makeCursor()
+        var reader = MemberAttributes.Reader(expected.attributes.entries)
+        var place = 0
+        while try cursor.advance() {
+            if !reader.entries(of: place).isEmpty {
+                let path = cursor.path
+                for prefix in prefixes { if let place = prefix.place(of: path) { members[place] = path } }
+            }
+            place += 1
+        }
+        let found = try await FarAttributes.look(at: Array(members.keys), host)
+        return Dictionary(found.map { (members[$0] ?? $0, $1) }, uniquingKeysWith: { $1 })
     }
 
     /// Shows the files of a stage to the verification under the names that they will have.

@@ -28,6 +28,7 @@ struct FarTree: Sendable {
 
     /// One archive to be read.
     private struct Part: Sendable {
+        var origin: EffectiveMembers.Origin
         var stream: any StoredStream
         var table: MemberTable
         var choices: [TreeSelection.Choice]
@@ -35,47 +36,50 @@ struct FarTree: Sendable {
         var source = PushedSource()
     }
 
-    /// Extracts on the far side; returns what is worth telling.
+    /// Extracts on the far side; returns what is worth telling, and what the members have besides what their list tells.
     ///
     /// - Throws: `Failure(.integrity)` for anything that is not as listed, `Failure(.restoreFailed)` for what cannot be
     ///   written there.
-    func write(to host: FarHost, isRoot: Bool) async throws -> [String] {
+    func write(to host: FarHost, isRoot: Bool) async throws -> (notices: [String], attributes: MemberAttributes) {
         var parts: [Part] = []
         if let base = stream.base, let table = members.base, selection.base.contains(where: { $0 != .skip }) {
             parts.append(
                 Part(
-                    stream: base, table: table, choices: selection.base,
+                    origin: .base, stream: base, table: table, choices: selection.base,
                     ranges: try TreeSelection.ranges(table, selection.base)))
         }
         if selection.own.contains(where: { $0 != .skip }) {
             parts.append(
                 Part(
-                    stream: stream, table: members.own, choices: selection.own,
+                    origin: .own, stream: stream, table: members.own, choices: selection.own,
                     ranges: try TreeSelection.ranges(members.own, selection.own)))
         }
         let all = parts
         let owners = isRoot ? ["--same-owner"] : ["--no-same-owner"]
-        let program = FarHost.program(
-            "tar",
+        let program = FarHost.script(
+            Self.extraction,
             [
                 "--extract", "--file=-", "--directory=/", "--numeric-owner", "--same-permissions",
                 "--delay-directory-restore", "--xattrs", "--xattrs-include=*", "--acls",
             ] + owners)
-        let (_, exit) = try await withTaskCancellationHandler {
+        var (attributes, exit) = try await withTaskCancellationHandler {
             try await host.transport.run(program) { pipes in
                 let sink = ClosureSink { try pipes.write($0) }
                 async let fed: Void = Self.feed(all)
+                let attributes: MemberAttributes
                 do {
-                    try await Blocking.run {
+                    attributes = try await Blocking.run {
                         defer { for part in all { part.source.close() } }
-                        try pack(all, into: sink)
+                        let attributes = try pack(all, into: sink)
                         try pipes.closeInput()
+                        return attributes
                     }
                 } catch {
                     do { try await fed } catch let reason { throw error is PushedSource.ReaderGone ? reason : error }
                     throw error
                 }
                 try await fed
+                return attributes
             }
         } onCancel: {
             for part in all { part.source.fail(CancellationError()) }
@@ -86,8 +90,28 @@ struct FarTree: Sendable {
                 isFull ? .localSpace : .restoreFailed,
                 "\(host.transport.description): tar failed (\(exit.status)): \(exit.lastWords)")
         }
-        return exit.standardError.split(separator: "\n").prefix(20).map { "tar there says: \($0)" }
+        attributes.refused = FarAttributes.refused(exit.standardError)
+        return (exit.standardError.split(separator: "\n").prefix(20).map { "tar there says: \($0)" }, attributes)
     }
+
+    /// `tar` with these arguments, and its words without repetitions: of standard error only the last part is kept, and what
+    /// a file system does not have is complained about once for every file.
+    private static let extraction = """
+        r=$({ { tar "$@" 2>&1; echo $? >&4; } | {
+            seen=
+            while IFS= read -r w; do
+                case $w in
+                *acl_delete_def_file_at*': Operation not supported') continue ;;
+                *': Operation not supported')
+                    k=${w%% for file *}
+                    case $seen in *"|$k|"*) continue ;; esac
+                    seen="$seen|$k|"
+                    ;;
+                esac
+                printf '%s\\n' "$w" >&2
+            done
+        }; } 4>&1); exit "$r"
+        """
 
     private static func feed(_ parts: [Part]) async throws {
         for part in parts {
@@ -107,12 +131,15 @@ struct FarTree: Sendable {
         }
     }
 
-    private func pack(_ parts: [Part], into sink: any ByteSink) throws {
+    private func pack(_ parts: [Part], into sink: any ByteSink) throws -> MemberAttributes {
         do {
+            var attributes = MemberAttributes()
             let writer = try TarWriter(into: sink)
             var safety = FarNames()
             for part in parts {
-                let guide = MemberGuide(part.table, part.choices, isIncremental: part.stream.storage == .incremental)
+                let guide = MemberGuide(part.table, part.choices, isIncremental: part.stream.storage == .incremental) {
+                    attributes.add($0, part.origin, member: $1)
+                }
                 let reader = try TarReader(part.source)
                 while let header = try reader.next() {
                     guard case .extract = try guide.decide(header) else { continue }
@@ -121,6 +148,7 @@ struct FarTree: Sendable {
                 try guide.requireComplete()
             }
             _ = try writer.finish()
+            return attributes
         } catch let error as ArchiveError {
             throw Failure(.integrity, "stream '\(stream.name)': \(error)")
         }
