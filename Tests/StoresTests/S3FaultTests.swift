@@ -10,7 +10,7 @@ import Testing
 @Suite struct S3FaultTests {
     /// A faulty proxy in front of SeaweedFS, a store behind the proxy and one that goes round it.
     private func faulty(
-        _ faults: [FaultProxy.Fault], attempts: Int = 6, stallSeconds: Int = 1
+        _ faults: [FaultProxy.Fault], attempts: Int = 6, stallSeconds: Int = 1, isPutOnly: Bool = false
     ) async throws -> (proxy: FaultProxy, store: S3Store, direct: S3Store) {
         let server = try await SeaweedFS.shared().plain
         let bucket = try await Buckets.shared.bucket(at: server)
@@ -19,6 +19,7 @@ import Testing
         let store = try S3Store.under(test: proxy.endpoint, bucket: bucket, prefix: prefix) {
             $0.retry = RetryPolicy(attempts: attempts, totalSeconds: 60, firstPause: 0.01, longestPause: 0.05)
             $0.stallSeconds = stallSeconds
+            $0.isPutOnly = isPutOnly
         }
         return (proxy, store, try S3Store.under(test: server, bucket: bucket, prefix: prefix))
     }
@@ -78,6 +79,23 @@ import Testing
         #expect(failure?.code == .conflict)
         #expect(proxy.left.isEmpty)
         #expect(try await direct.get("object") == [1, 1, 1])
+    }
+
+    @Test(
+        "A key that may only put never looks: refused when it asks again, the object is its own; at once, it is another's"
+    )
+    func putOnly() async throws {
+        let (proxy, store, direct) = try await faulty(
+            [.init(method: "PUT", effect: .resetAfterwards)], isPutOnly: true)
+        let bytes = StoreContract.pattern(100_000)
+        try await store.put("object", bytes, condition: .ifAbsent)
+        #expect(proxy.left.isEmpty && proxy.requests.map(\.method) == ["PUT", "PUT"])
+        let error = await #expect(throws: Failure.self) {
+            try await store.put("object", StoreContract.pattern(7), condition: .ifAbsent)
+        }
+        #expect(error?.code == .conflict)
+        #expect(try await direct.get("object") == bytes)
+        #expect(proxy.requests.allSatisfy { $0.method == "PUT" })
     }
 
     @Test("A put on condition that is refused although our bytes are there already, after an unknown outcome, is done")

@@ -12,7 +12,7 @@ public enum LargeArrays {
     /// Below this many bytes an ordinary array does as well.
     private static let smallest = 1 << 20
     /// Free ones that are kept: each is 33 MiB in use by nobody.
-    private static let kept = 1
+    private static let kept = 4
     private static let page = 4096
     private static let hugePage = 2 << 20
     private static let free = Mutex<[[UInt8]]>([])
