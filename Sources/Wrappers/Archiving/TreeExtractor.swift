@@ -35,8 +35,12 @@ public final class TreeExtractor {
         }
         inherits = destinations.map { destination in
             let directory = ExtendedAttributes.Target.descriptor(destination.directory.raw)
-            // A file system without ACLs says so with an error.
-            return (try? ExtendedAttributes.value(AccessControlList.defaultName, of: directory, path: [])) != nil
+            do {
+                return try ExtendedAttributes.value(AccessControlList.defaultName, of: directory, path: []) != nil
+            } catch {
+                // A file system without ACLs hands none on; of any other error the removal tells.
+                return (error as? SystemError)?.code != EOPNOTSUPP
+            }
         }
         self.rules = rules
         attributes = AttributeSetter(appliesOwners: rules.appliesOwners)
